@@ -1,0 +1,143 @@
+"""All that a person can ask of the engine, as frozen dataclasses.
+
+Looking elsewhere is not here: moving through an episode changes the `view.Focus`, never the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from viewer_app.blinding import Blind
+from viewer_app.chunking import Chunking
+from viewer_app.types import Policy
+
+
+@dataclass(frozen=True)
+class Run:
+    """Step until told otherwise."""
+
+    speed: float = 1.0
+    """Simulated seconds per second of wall clock."""
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Stop stepping after the current step."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Take control steps, then pause."""
+
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class ResetEpisode:
+    """Begin a new trace. `seed` None repeats the current seed."""
+
+    seed: int | None = None
+    lane: int | None = None
+    """Which lane; None is all of them."""
+
+
+@dataclass(frozen=True)
+class ResetPolicy:
+    """Forget all earlier chunks now: the next step asks the policy anew."""
+
+    lane: int | None = None
+
+
+@dataclass(frozen=True)
+class SetResetAtStart:
+    """Whether a new episode forgets the chunks of the last one."""
+
+    on: bool
+    lane: int | None = None
+
+
+@dataclass(frozen=True)
+class Fork:
+    """Branch: continue from step `step` of trace `trace`; what came after is kept under the old trace's name."""
+
+    trace: str
+    step: int
+    lane: int = 0
+
+
+@dataclass(frozen=True)
+class SetChunking:
+    """Change how chunks become actions, from the next step on."""
+
+    chunking: Chunking
+    lane: int | None = None
+
+
+@dataclass(frozen=True)
+class SetBlinding:
+    """Replace one input (a camera's name, or `blinding.STATE`) by `mode`; None shows it again."""
+
+    name: str
+    mode: Blind | None
+    lane: int | None = None
+
+
+@dataclass(frozen=True)
+class SetPrompt:
+    text: str
+    lane: int | None = None
+
+
+@dataclass(frozen=True)
+class MoveObject:
+    """Put a free object somewhere before the next step."""
+
+    name: str
+    position: tuple[float, float, float]
+    """[m]"""
+    yaw: float = 0.0
+    """[rad]"""
+    lane: int | None = None
+
+
+@dataclass(frozen=True)
+class UsePolicy:
+    """Drive a lane with a policy that has finished loading. The episode begins anew."""
+
+    policy: Policy = field(repr=False)
+    lane: int = 0
+
+
+@dataclass(frozen=True)
+class SetStops:
+    """When a running engine pauses by itself."""
+
+    on_outcome: bool = True
+    max_steps: int | None = None
+
+
+@dataclass(frozen=True)
+class Say:
+    """Show a sentence to the person, as the engine does with its own errors."""
+
+    text: str
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+Command = (
+    Run
+    | Pause
+    | Step
+    | ResetEpisode
+    | ResetPolicy
+    | SetResetAtStart
+    | Fork
+    | SetChunking
+    | SetBlinding
+    | SetPrompt
+    | MoveObject
+    | UsePolicy
+    | SetStops
+    | Say
+)

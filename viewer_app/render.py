@@ -1,0 +1,300 @@
+"""Snapshots to pixels: the policy's cameras, and the viewport with its overlays.
+
+Each object here owns OpenGL objects of its own. It must be made, used and closed on one and the same thread.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType, TracebackType
+
+import mujoco
+import numpy as np
+from OpenGL import GL
+
+from viewer_app.kinematics import Kinematics
+from viewer_app.overlays import build
+from viewer_app.raster import Lens, draw
+from viewer_app.scene import Scene
+from viewer_app.seen import seen_at
+from viewer_app.trace import Trace
+from viewer_app.types import Float32Array, FloatArray, ImageArray
+from viewer_app.view import TRACKING_SMOOTHING, Camera, OverlayChoice
+from viewer_app.world import pose
+
+_SOFTWARE = ("llvmpipe", "softpipe", "swiftshader", "software", "basic render")
+_TRACKING_STEPS = 100
+"""How far back the tracking camera remembers: 0.85^100 is below 1e-7."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture to make: a moment of a trace, from somewhere, with overlays."""
+
+    trace: Trace
+    length: int
+    """Steps of the trace that may be read."""
+    step: int
+    """0 .. length."""
+    camera: Camera
+    overlays: OverlayChoice
+    width: int
+    """[px]"""
+    height: int
+    """[px]"""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a shot, and what is needed to find the world point under a pixel."""
+
+    shot: Shot
+    image: ImageArray
+    lens: Lens
+    depth: Float32Array
+    """MuJoCo's reversed depth buffer, origin top left. Shape (height, width)."""
+
+    def point_at(self, u: float, v: float) -> FloatArray | None:
+        """The world point seen at a pixel, None where there is only background. Shape (3,). [m]"""
+        value = self.depth[int(np.clip(v, 0, self.lens.height - 1)), int(np.clip(u, 0, self.lens.width - 1))]
+        if value <= 0.0:
+            return None
+        distance = float(self.lens.distance(np.array([value], np.float32))[0])
+        return self.lens.point_at(u, v, distance)
+
+
+class Offscreen:
+    """An OpenGL context with MuJoCo's classic renderer in it."""
+
+    def __init__(self, scene: Scene, width: int, height: int, full_look: bool) -> None:
+        """
+        Args:
+            scene: What is drawn.
+            width: Largest width. [px]
+            height: Largest height. [px]
+            full_look: Whether a GPU may draw finer shadows and anti-alias. Policy cameras must not: a policy is to see
+                what it saw in training.
+        """
+        self.context = mujoco.GLContext(width, height)
+        self.context.make_current()
+        # Quality fields are read when the render context is made. A copy keeps the other threads' model as it is.
+        self.model = copy.copy(scene.model)
+        self.model.vis.global_.offwidth = width
+        self.model.vis.global_.offheight = height
+        if full_look and not self._is_software():
+            self.model.vis.quality.shadowsize = 4096
+            self.model.vis.quality.offsamples = 8
+        self.data = mujoco.MjData(self.model)
+        self.render = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_100)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self.render)
+        # MuJoCo restores the buffer that was current when its own context was made; depth is then reversed z.
+        self.render.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
+        self.scene = mujoco.MjvScene(self.model, 2000)
+        self.option = mujoco.MjvOption()
+        self.perturb = mujoco.MjvPerturb()
+        self.size = (width, height)
+
+    @staticmethod
+    def _is_software() -> bool:
+        name = bytes(GL.glGetString(GL.GL_RENDERER) or b"").decode(errors="replace").lower()
+        return any(word in name for word in _SOFTWARE)
+
+    def resize(self, width: int, height: int) -> None:
+        """Make room for pictures of this size."""
+        if width > self.size[0] or height > self.size[1]:
+            self.size = (max(width, self.size[0]), max(height, self.size[1]))
+            mujoco.mjr_resizeOffscreen(*self.size, self.render)
+
+    def draw(
+        self, camera: mujoco.MjvCamera, width: int, height: int, with_depth: bool
+    ) -> tuple[ImageArray, Float32Array | None]:
+        """The picture of `self.data` from a camera. Shapes (height, width, 3) and (height, width), top row first."""
+        self.context.make_current()
+        mujoco.mjv_updateScene(
+            self.model,
+            self.data,
+            self.option,
+            self.perturb,
+            camera,
+            mujoco.mjtCatBit.mjCAT_ALL.value,
+            self.scene,
+        )
+        viewport = mujoco.MjrRect(0, 0, width, height)
+        mujoco.mjr_render(viewport, self.scene, self.render)
+        image = np.empty((height, width, 3), np.uint8)
+        depth = np.empty((height, width), np.float32) if with_depth else None
+        mujoco.mjr_readPixels(image, depth, viewport, self.render)
+        # OpenGL's first row is the bottom one.
+        return np.ascontiguousarray(image[::-1]), None if depth is None else depth[::-1]
+
+    def lens(self, width: int, height: int) -> Lens:
+        """The camera of the last picture: the middle between MuJoCo's two eyes."""
+        eyes = self.scene.camera
+        return Lens(
+            position=0.5 * (np.asarray(eyes[0].pos, np.float64) + np.asarray(eyes[1].pos, np.float64)),
+            forward=np.asarray(eyes[0].forward, np.float64),
+            up=np.asarray(eyes[0].up, np.float64),
+            top=float(eyes[0].frustum_top),
+            bottom=float(eyes[0].frustum_bottom),
+            center=0.5 * float(eyes[0].frustum_center + eyes[1].frustum_center),
+            near=float(eyes[0].frustum_near),
+            far=float(eyes[0].frustum_far),
+            width=width,
+            height=height,
+        )
+
+    def close(self) -> None:
+        """Free the OpenGL objects."""
+        self.context.make_current()
+        self.render.free()
+        self.context.free()
+
+
+class PolicyCameras:
+    """Renders the scene's cameras as policies see them. Implements `world.Pictures`."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        sizes = scene.spec.cameras.values()
+        width = max((size.width for size in sizes), default=64)
+        height = max((size.height for size in sizes), default=64)
+        self._offscreen = Offscreen(scene, width, height, full_look=False)
+
+    def pictures(self, snapshot: FloatArray, cameras: Sequence[str]) -> Mapping[str, ImageArray]:
+        """Camera name to picture, shape (height, width, 3), for the world of `snapshot`."""
+        pose(self._scene, self._offscreen.data, snapshot)
+        found = {}
+        for name in cameras:
+            size = self._scene.spec.cameras[name]
+            camera = _fixed_camera(self._offscreen.model, name)
+            image, _ = self._offscreen.draw(camera, size.width, size.height, with_depth=False)
+            image.setflags(write=False)
+            found[name] = image
+        return MappingProxyType(found)
+
+    def close(self) -> None:
+        """Free the OpenGL objects."""
+        self._offscreen.close()
+
+
+class PictureCache:
+    """Pictures by (trace, step), within a budget of bytes; the ones looked at longest ago go first.
+
+    One per thread. Losing an entry loses nothing: pictures can be rendered again, to the bit.
+    """
+
+    def __init__(self, budget: int = 256 << 20) -> None:
+        """
+        Args:
+            budget: The most that pictures may take. [bytes]
+        """
+        self.budget = budget
+        self.nbytes = 0
+        self._entries: OrderedDict[tuple[str, int], Mapping[str, ImageArray]] = OrderedDict()
+
+    def get(self, trace: str, step: int) -> Mapping[str, ImageArray] | None:
+        found = self._entries.get((trace, step))
+        if found is not None:
+            self._entries.move_to_end((trace, step))
+        return found
+
+    def put(self, trace: str, step: int, pictures: Mapping[str, ImageArray]) -> None:
+        self.drop(trace, step)
+        self._entries[trace, step] = pictures
+        self.nbytes += sum(image.nbytes for image in pictures.values())
+        while self.nbytes > self.budget and self._entries:
+            _, oldest = self._entries.popitem(last=False)
+            self.nbytes -= sum(image.nbytes for image in oldest.values())
+
+    def drop(self, trace: str, step: int) -> None:
+        """Forget one entry, because its moment was changed."""
+        old = self._entries.pop((trace, step), None)
+        if old is not None:
+            self.nbytes -= sum(image.nbytes for image in old.values())
+
+
+class Viewport:
+    """Renders shots: the scene as a person looks at it, with overlays."""
+
+    def __init__(self, scene: Scene, picture_budget: int = 256 << 20) -> None:
+        self._scene = scene
+        self._offscreen = Offscreen(scene, 1280, 720, full_look=True)
+        self._kinematics = Kinematics(scene)
+        self._cameras: PolicyCameras | None = None
+        self._cache = PictureCache(picture_budget)
+
+    def __enter__(self) -> Viewport:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def draw(self, shot: Shot) -> Picture:
+        """The picture of a shot, overlays included."""
+        offscreen = self._offscreen
+        offscreen.resize(shot.width, shot.height)
+        pose(self._scene, offscreen.data, shot.trace.snapshot(shot.step))
+        camera = self._camera(shot)
+        image, depth = offscreen.draw(camera, shot.width, shot.height, with_depth=True)
+        assert depth is not None
+        lens = offscreen.lens(shot.width, shot.height)
+        draw(image, depth, lens, build(self._kinematics, shot.trace, shot.step, shot.overlays))
+        return Picture(shot, image, lens, depth)
+
+    def seen(self, trace: Trace, step: int) -> Mapping[str, ImageArray]:
+        """What the policy saw, or would see, at a step, after blinding; without a policy, what the cameras show.
+
+        The head can still be changed, by blinding or by moving an object, so only settled moments are remembered.
+        """
+        settled = step < len(trace)
+        found = self._cache.get(trace.name, step) if settled else None
+        if found is None:
+            if self._cameras is None:
+                self._cameras = PolicyCameras(self._scene)
+            if trace.policy is None:
+                found = self._cameras.pictures(trace.snapshot(step), tuple(self._scene.spec.cameras))
+            else:
+                found = seen_at(trace, step, trace.policy, self._cameras.pictures).images
+            if settled:
+                self._cache.put(trace.name, step, found)
+        return found
+
+    def close(self) -> None:
+        """Free the OpenGL objects."""
+        if self._cameras is not None:
+            self._cameras.close()
+        self._offscreen.close()
+
+    def _camera(self, shot: Shot) -> mujoco.MjvCamera:
+        if shot.camera.scene_camera is not None:
+            return _fixed_camera(self._offscreen.model, shot.camera.scene_camera)
+        camera = mujoco.MjvCamera()
+        camera.type = mujoco.mjtCamera.mjCAMERA_FREE
+        camera.lookat[:] = smoothed_tip(shot.trace, shot.step) if shot.camera.tracking else shot.camera.look_at
+        camera.azimuth = shot.camera.azimuth
+        camera.elevation = shot.camera.elevation
+        camera.distance = shot.camera.distance
+        return camera
+
+
+def smoothed_tip(trace: Trace, step: int) -> FloatArray:
+    """The end effector's position, smoothed exponentially over the steps up to `step`. Shape (3,). [m]
+
+    A function of the trace, so that a tracked view is the same however one came to the step.
+    """
+    tips = np.asarray(trace.column("tip"), np.float64)[max(step - _TRACKING_STEPS, 0) : step + 1]
+    weights = (1 - TRACKING_SMOOTHING) ** np.arange(len(tips))[::-1]
+    weights[1:] *= TRACKING_SMOOTHING
+    return np.asarray(weights @ tips / weights.sum())
+
+
+def _fixed_camera(model: mujoco.MjModel, name: str) -> mujoco.MjvCamera:
+    camera = mujoco.MjvCamera()
+    camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+    camera.fixedcamid = model.camera(name).id
+    return camera

@@ -1,0 +1,376 @@
+"""A scene: an MJCF file and one small text file beside it, validated and compiled.
+
+`SceneSpec` is the text file as data, `Scene` is the spec with its compiled MuJoCo model and the look-ups that the rest
+needs: joint units, actuators, cameras, the end-effector site. A scene holds no simulation state and never changes.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, cast, get_args
+
+import mujoco
+import numpy as np
+
+from viewer_app.types import Float32Array, FloatArray, WhiskersError, frozen
+
+BUILT_IN = Path(__file__).parent / "scenes"
+
+Unit = Literal["range_100", "range_0_100", "degrees", "radians"]
+
+
+class SceneError(WhiskersError):
+    """A scene cannot be used. The message names the file and the field."""
+
+
+@dataclass(frozen=True)
+class JointSpec:
+    """One dimension of the action and of the proprioception."""
+
+    name: str
+    """Joint in the MJCF."""
+    actuator: str
+    """Position actuator in the MJCF; its control is the joint's target. [rad]"""
+    unit: Unit = "degrees"
+    """range_100: -100 .. 100 over the joint's range; range_0_100: 0 .. 100; degrees; radians."""
+
+
+@dataclass(frozen=True)
+class CameraSpec:
+    """One camera that a policy can look through."""
+
+    width: int
+    """[px]"""
+    height: int
+    """[px]"""
+
+
+@dataclass(frozen=True)
+class SpawnSpec:
+    """What `reset(seed)` randomises about one free body."""
+
+    body: str
+    position: tuple[float, float, float]
+    """Centre of the region. [m]"""
+    half_range: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Half widths of the uniform region. [m]"""
+    yaw_degrees: tuple[float, float] = (0.0, 0.0)
+    """Uniform range of the rotation about the vertical. [deg]"""
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """What counts as progress and success. Distances in [m], thresholds of the seed experiments by default."""
+
+    rule: Literal["pick_and_place", "none"] = "none"
+    object: str = ""
+    target: str = ""
+    gripper_geoms: tuple[str, ...] = ()
+    reach_xy: float = 0.06
+    lift_height: float = 0.05
+    near_target_xy: float = 0.06
+    dropped_height: float = 0.03
+    missed_xy: float = 0.12
+    inside_xy: float = 0.04
+    inside_height: float = 0.04
+    settle_steps: int = 5
+    max_steps: int = 400
+
+
+@dataclass(frozen=True)
+class SceneSpec:
+    """The scene's text file as data."""
+
+    name: str
+    model: str
+    """MJCF file, relative to the text file."""
+    end_effector_site: str
+    joints: tuple[JointSpec, ...]
+    """In the order of the action's and the state's dimensions."""
+    cameras: Mapping[str, CameraSpec]
+    control_hz: float = 30.0
+    """Control rate. [Hz]"""
+    prompt: str = ""
+    home_keyframe: str = ""
+    """Keyframe that a reset starts from; empty is the model's own initial state."""
+    look_at: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Centre of the camera presets in the world frame. [m]"""
+    spawn: tuple[SpawnSpec, ...] = ()
+    task: TaskSpec = field(default_factory=TaskSpec)
+
+    @staticmethod
+    def read(path: Path) -> SceneSpec:
+        """Read and validate the text file.
+
+        Raises:
+            SceneError: If the file is missing, is not TOML, or has an unknown, missing or wrong field.
+        """
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SceneError(f"Scene file {path} cannot be read ({error.strerror}).") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SceneError(f"Scene file {path} is not valid TOML: {error}.") from None
+        return _spec_from(table, path)
+
+
+def _spec_from(table: dict[str, object], path: Path) -> SceneSpec:
+    def build[T](kind: type[T], raw: object, where: str) -> T:
+        """`kind` from a TOML table, with the field named in every complaint."""
+        if not isinstance(raw, dict):
+            raise SceneError(f"Scene file {path}: {where} must be a table.")
+        known = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
+        values: dict[str, object] = {}
+        for key, value in raw.items():
+            if key not in known:
+                raise SceneError(f"Scene file {path}: unknown field {where}.{key}; valid are {', '.join(known)}.")
+            values[key] = convert(known[key].type, value, f"{where}.{key}")
+        for item in known.values():
+            if item.name not in values and item.default is MISSING and item.default_factory is MISSING:
+                raise SceneError(f"Scene file {path}: {where} lacks the field {item.name}.")
+        return kind(**values)
+
+    def convert(kind: object, value: object, where: str) -> object:
+        text = str(kind)
+        match text:
+            case "str":
+                ok, result = isinstance(value, str), value
+            case "int":
+                ok, result = isinstance(value, int) and not isinstance(value, bool) and value > 0, value
+            case "float":
+                ok = isinstance(value, int | float) and not isinstance(value, bool)
+                result = float(cast(float, value)) if ok else value
+            case "tuple[float, float, float]" | "tuple[float, float]":
+                count = text.count("float")
+                ok = isinstance(value, list) and len(value) == count
+                ok = ok and all(isinstance(x, int | float) for x in cast(list[object], value))
+                result = tuple(float(cast(float, x)) for x in cast(list[object], value)) if ok else value
+            case "tuple[str, ...]":
+                ok = isinstance(value, list) and all(isinstance(x, str) for x in value)
+                result = tuple(cast(list[str], value)) if ok else value
+            case "Unit":
+                ok, result = value in get_args(Unit), value
+                text = " or ".join(get_args(Unit))
+            case "tuple[JointSpec, ...]" | "tuple[SpawnSpec, ...]":
+                one = JointSpec if "Joint" in text else SpawnSpec
+                if not isinstance(value, list):
+                    raise SceneError(f"Scene file {path}: {where} must be written as [[{where.split('.')[-1]}]].")
+                return tuple(build(one, entry, f"{where}[{i}]") for i, entry in enumerate(value))
+            case "Mapping[str, CameraSpec]":
+                if not isinstance(value, dict):
+                    raise SceneError(f"Scene file {path}: {where} must be written as [cameras.NAME].")
+                return MappingProxyType({name: build(CameraSpec, raw, f"{where}.{name}") for name, raw in value.items()})
+            case "TaskSpec":
+                return build(TaskSpec, value, where)
+            case _:
+                ok, result = value in ("pick_and_place", "none"), value
+                text = "pick_and_place or none"
+        if not ok:
+            raise SceneError(f"Scene file {path}: {where} must be {text}, found {value!r}.")
+        return result
+
+    spec = build(SceneSpec, table, "scene")
+    if not spec.joints:
+        raise SceneError(f"Scene file {path}: at least one [[joints]] entry is needed.")
+    if spec.control_hz <= 0:
+        raise SceneError(f"Scene file {path}: scene.control_hz must be above 0, found {spec.control_hz}.")
+    return spec
+
+
+class Scene:
+    """A validated spec and its compiled model."""
+
+    def __init__(self, spec: SceneSpec, path: Path) -> None:
+        """
+        Args:
+            spec: The scene's text file as data.
+            path: The text file; the MJCF is found relative to it.
+
+        Raises:
+            SceneError: If the MJCF does not compile or lacks something that the spec names; valid names are listed.
+        """
+        self.spec = spec
+        self.path = path
+        model_path = path.parent / spec.model
+        if not model_path.is_file():
+            raise SceneError(f"Scene file {path}: model file {model_path} does not exist.")
+        try:
+            self.model = mujoco.MjModel.from_xml_path(str(model_path))
+        except ValueError as error:
+            raise SceneError(f"Scene model {model_path} does not compile: {' '.join(str(error).split())}") from None
+        self._check_names()
+        model = self.model
+        joint_ids = [model.joint(joint.name).id for joint in spec.joints]
+        self.qpos_index = np.array([model.jnt_qposadr[i] for i in joint_ids])
+        """Where each joint's position is in qpos. Shape (n,)."""
+        self.ctrl_index = np.array([model.actuator(joint.actuator).id for joint in spec.joints])
+        """Which control each joint's actuator is. Shape (n,)."""
+        self.joint_range = frozen(np.array([model.jnt_range[i] for i in joint_ids]))
+        """Lower and upper limit. Shape (n, 2). [rad]"""
+        self.site_id = int(model.site(spec.end_effector_site).id)
+        self.substeps = self._substeps()
+        self._unit_scale, self._unit_offset = self._units()
+        self._ctrl_range = frozen(self._control_range())
+
+    @staticmethod
+    def load(name: str | Path) -> Scene:
+        """A built-in scene by its name, or a user's by the path of its text file or folder.
+
+        Raises:
+            SceneError: If there is no such scene, or it is not valid.
+        """
+        path = Path(name)
+        if path.is_dir():
+            path = path / "scene.toml"
+        if not path.is_file():
+            path = BUILT_IN / str(name) / "scene.toml"
+        if not path.is_file():
+            raise SceneError(
+                f"No scene {str(name)!r}: neither a scene file nor one of the built-in scenes "
+                f"({', '.join(built_in_scenes())})."
+            )
+        return Scene(SceneSpec.read(path), path)
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        return tuple(joint.name for joint in self.spec.joints)
+
+    @property
+    def n_action(self) -> int:
+        return len(self.spec.joints)
+
+    @property
+    def control_dt(self) -> float:
+        """Duration of one control step. [s]"""
+        return self.substeps * float(self.model.opt.timestep)
+
+    def to_control(self, action: Float32Array) -> FloatArray:
+        """Joint targets of an action, clipped to what the actuators accept.
+
+        Args:
+            action: Scene units. Shape (..., n).
+
+        Returns:
+            Shape (..., n). [rad]
+        """
+        target = np.asarray(action, np.float64) * self._unit_scale + self._unit_offset
+        return np.clip(target, self._ctrl_range[:, 0], self._ctrl_range[:, 1])
+
+    def to_scene_units(self, angles: FloatArray) -> Float32Array:
+        """Joint angles in the units that the scene declares.
+
+        Args:
+            angles: Shape (..., n). [rad]
+        """
+        return ((angles - self._unit_offset) / self._unit_scale).astype(np.float32)
+
+    def to_degrees(self, values: Float32Array) -> FloatArray:
+        """Scene units to degrees, unclipped. Shape (..., n)."""
+        return np.rad2deg(np.asarray(values, np.float64) * self._unit_scale + self._unit_offset)
+
+    def _check_names(self) -> None:
+        spec, model = self.spec, self.model
+        kinds = mujoco.mjtObj
+        for joint in spec.joints:
+            self._need(kinds.mjOBJ_JOINT, "joint", joint.name)
+            self._need(kinds.mjOBJ_ACTUATOR, "actuator", joint.actuator)
+            kind = model.joint(joint.name).type[0]
+            if kind not in (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE)):
+                raise SceneError(f"Scene {spec.name}: joint {joint.name!r} must be a hinge or a slide.")
+        self._need(kinds.mjOBJ_SITE, "site", spec.end_effector_site)
+        for camera in spec.cameras:
+            self._need(kinds.mjOBJ_CAMERA, "camera", camera)
+        if spec.home_keyframe:
+            self._need(kinds.mjOBJ_KEY, "keyframe", spec.home_keyframe)
+        for spawn in spec.spawn:
+            self._need(kinds.mjOBJ_BODY, "body", spawn.body)
+            self.free_joint_of(spawn.body)
+        if spec.task.rule != "none":
+            self._need(kinds.mjOBJ_BODY, "body", spec.task.object)
+            self._need(kinds.mjOBJ_BODY, "body", spec.task.target)
+            for geom in spec.task.gripper_geoms:
+                self._need(kinds.mjOBJ_GEOM, "geom", geom)
+
+    def _need(self, kind: mujoco.mjtObj, noun: str, name: str) -> None:
+        if mujoco.mj_name2id(self.model, kind, name) < 0:
+            valid = ", ".join(_names(self.model, kind)) or "none"
+            raise SceneError(f"Scene {self.spec.name}: the model has no {noun} {name!r}; it has {valid}.")
+
+    def free_joint_of(self, body: str) -> int:
+        """Where the free joint of a body begins in qpos.
+
+        Raises:
+            SceneError: If the body has no free joint.
+        """
+        model = self.model
+        first = int(model.body(body).jntadr[0])
+        if first < 0 or model.jnt_type[first] != mujoco.mjtJoint.mjJNT_FREE:
+            raise SceneError(f"Scene {self.spec.name}: body {body!r} must have a free joint to be placed.")
+        return int(model.jnt_qposadr[first])
+
+    def _substeps(self) -> int:
+        exact = 1.0 / (self.spec.control_hz * float(self.model.opt.timestep))
+        count = round(exact)
+        if count < 1 or abs(exact - count) > 1e-6 * count:
+            raise SceneError(
+                f"Scene {self.spec.name}: one control step at {self.spec.control_hz:g} Hz is {exact:.4f} physics steps of "
+                f"{self.model.opt.timestep:g} s; change control_hz or the model's timestep so that it is a whole number."
+            )
+        return count
+
+    def _units(self) -> tuple[FloatArray, FloatArray]:
+        """Scale and offset from scene units to radians. Shapes (n,)."""
+        scale, offset = [], []
+        for joint, (low, high) in zip(self.spec.joints, self.joint_range, strict=True):
+            if joint.unit.startswith("range") and not high > low:
+                raise SceneError(
+                    f"Scene {self.spec.name}: joint {joint.name!r} has no range in the model, which the unit {joint.unit} needs."
+                )
+            match joint.unit:
+                case "range_100":
+                    scale.append((high - low) / 200)
+                    offset.append((high + low) / 2)
+                case "range_0_100":
+                    scale.append((high - low) / 100)
+                    offset.append(low)
+                case "degrees":
+                    scale.append(np.pi / 180)
+                    offset.append(0.0)
+                case "radians":
+                    scale.append(1.0)
+                    offset.append(0.0)
+        return frozen(np.array(scale)), frozen(np.array(offset))
+
+    def _control_range(self) -> FloatArray:
+        limited = self.model.actuator_ctrllimited[self.ctrl_index].astype(bool)
+        bounds = self.model.actuator_ctrlrange[self.ctrl_index].copy()
+        bounds[~limited] = (-np.inf, np.inf)
+        return cast(FloatArray, bounds)
+
+
+def built_in_scenes() -> Sequence[str]:
+    """Names of the scenes that ship with Whiskers."""
+    return sorted(path.parent.name for path in BUILT_IN.glob("*/scene.toml"))
+
+
+def _names(model: mujoco.MjModel, kind: mujoco.mjtObj) -> Iterable[str]:
+    """All names of one kind in a model."""
+    count = {
+        mujoco.mjtObj.mjOBJ_JOINT: model.njnt,
+        mujoco.mjtObj.mjOBJ_ACTUATOR: model.nu,
+        mujoco.mjtObj.mjOBJ_SITE: model.nsite,
+        mujoco.mjtObj.mjOBJ_CAMERA: model.ncam,
+        mujoco.mjtObj.mjOBJ_KEY: model.nkey,
+        mujoco.mjtObj.mjOBJ_BODY: model.nbody,
+        mujoco.mjtObj.mjOBJ_GEOM: model.ngeom,
+    }[kind]
+    found = (mujoco.mj_id2name(model, kind, i) for i in range(count))
+    return [name for name in found if name]

@@ -1,0 +1,395 @@
+"""The append-only record of one episode: everything that a view, a plot, a video or a replay is a function of.
+
+One writer, the engine, appends. Readers on other threads may read any row below a length that they were told; such
+rows never change. A trace knows neither MuJoCo nor a window nor a file format.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from viewer_app.blinding import BlindSetting
+from viewer_app.chunking import Chunking, FirstN, TemporalEnsemble, is_due, plan_from
+from viewer_app.types import ActionChunk, Float32Array, FloatArray, PolicyInfo, Readings
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The interventions in force at a step."""
+
+    chunking: Chunking
+    blinding: Mapping[str, BlindSetting] = field(default_factory=lambda: MappingProxyType({}))
+    """Camera name, or `blinding.STATE`, to how it is blinded."""
+    prompt: str = ""
+    reset_at_start: bool = True
+    """Whether a new episode forgets the chunks of the last one."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that a person did to the episode before `step` was executed."""
+
+    step: int
+    kind: str
+    """`policy_reset`, `settings`, `moved` or `note`."""
+    text: str
+    """One line for the timeline."""
+
+
+@dataclass(frozen=True)
+class Parent:
+    """Where a branch left its trace."""
+
+    trace: str
+    step: int
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One executed control step."""
+
+    index: int
+    snapshot: FloatArray
+    """The world before the step. Shape (z,)."""
+    action: Float32Array
+    """The action executed. Scene units. Shape (n,)."""
+    chunk: ActionChunk | None
+    """The chunk that was asked for at this step, None where the policy was not asked."""
+    settings: Settings
+
+
+class Trace:
+    """Steps 0 .. len - 1 of one episode, and the moment after the last of them, the head.
+
+    Per-moment columns have `len(trace) + 1` valid rows (row k: before step k is executed), per-step columns `len(trace)`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        scene: str,
+        policy: PolicyInfo | None,
+        seed: int,
+        settings: Settings,
+        snapshot: FloatArray,
+        readings: Readings,
+        parent: Parent | None = None,
+        carried: tuple[ActionChunk, ...] = (),
+    ) -> None:
+        """
+        Args:
+            name: Unique in its session.
+            scene: Name of the scene.
+            policy: What is known of the policy, None for an episode without one.
+            seed: Seed of the episode: of the world's start and of the policy's random numbers.
+            settings: The interventions in force at step 0.
+            snapshot: The world at step 0. Shape (z,).
+            readings: What was read off the world at step 0.
+            parent: Where this trace branched off, None for an episode from its start.
+            carried: Chunks of the episode before, where the policy was not reset between them. Their starts are
+                negative.
+        """
+        self.name = name
+        self.scene = scene
+        self.policy = policy
+        self.seed = seed
+        self.parent = parent
+        self.carried = carried
+        self.chunks: list[ActionChunk] = []
+        self.events: list[Event] = []
+        self.phases: list[str] = []
+        """Names that the `phase` column's numbers stand for, in order of first appearance."""
+        self.outcomes: list[str] = []
+        self._settings: list[tuple[int, Settings]] = [(0, settings)]
+        self._resets: list[int] = []
+        self._chunk_starts: list[int] = []
+        self._length = 0
+        n = policy.n_action if policy is not None else 0
+        self._n_action = n
+        self._columns: dict[str, NDArray[np.generic]] = {}
+        self._allocate(256, snapshot, readings)
+        self._write_moment(0, snapshot, readings)
+
+    def __len__(self) -> int:
+        """How many steps were executed."""
+        return self._length
+
+    def __repr__(self) -> str:
+        return f"Trace({self.name!r}, {self._length} steps, seed {self.seed})"
+
+    # Writing: the engine only.
+
+    def append(self, action: Float32Array, chunk: ActionChunk | None, after: FloatArray, readings: Readings) -> None:
+        """Record one executed step.
+
+        Args:
+            action: What was executed. Scene units. Shape (n,).
+            chunk: The chunk asked for at this step, or None.
+            after: The world after the step. Shape (z,).
+            readings: What was read off the world after the step.
+        """
+        k = self._length
+        self._grow(k + 2, len(action))
+        self._columns["action"][k] = action
+        if chunk is not None:
+            self.chunks.append(chunk)
+            self._chunk_starts.append(chunk.start)
+        self._write_moment(k + 1, after, readings)
+        self._length = k + 1
+
+    def set_head(self, snapshot: FloatArray, readings: Readings) -> None:
+        """Replace the moment after the last step: an object was moved before the next one."""
+        self._write_moment(self._length, snapshot, readings)
+
+    def set_settings(self, settings: Settings, text: str) -> None:
+        """Put other settings in force from the next step on, and say so on the timeline."""
+        k = self._length
+        if self._settings[-1][0] == k:
+            self._settings[-1] = (k, settings)
+        else:
+            self._settings.append((k, settings))
+        self.note(Event(k, "settings", text))
+
+    def reset_policy(self, text: str = "policy reset") -> None:
+        """Forget all chunks so far, from the next step on."""
+        self._resets.append(self._length)
+        self.note(Event(self._length, "policy_reset", text))
+
+    def note(self, event: Event) -> None:
+        """Put an event on the timeline."""
+        self.events.append(event)
+
+    # Reading: any thread, below a length it was told.
+
+    def column(self, name: str, length: int | None = None) -> NDArray[np.generic]:
+        """A read-only view of one column.
+
+        Args:
+            name: Per moment: `snapshot` (z,), `time` [s], `state` (m,) scene units, `tip` (3,) [m] in the world
+                frame, `phase`, `outcome`, `success`, `contact`, `reward`. Per step: `action` (n,) scene units.
+            length: Steps to count, at most len(self); None is all.
+
+        Raises:
+            KeyError: If there is no such column; the message lists the valid names.
+        """
+        if name not in self._columns:
+            raise KeyError(f"no column {name!r}; there are {', '.join(sorted(self._columns))}")
+        steps = self._length if length is None else length
+        rows = steps if name == "action" else steps + 1
+        view = self._columns[name][:rows]
+        view.setflags(write=False)
+        return view
+
+    def snapshot(self, step: int) -> FloatArray:
+        """The world before `step`; `len(trace)` is the head. Shape (z,)."""
+        return self._columns["snapshot"][self._checked(step, self._length)].astype(np.float64, copy=True)
+
+    def phase(self, step: int) -> str:
+        return self.phases[int(self._columns["phase"][step])]  # type: ignore[call-overload]
+
+    def outcome(self, step: int) -> str:
+        return self.outcomes[int(self._columns["outcome"][step])]  # type: ignore[call-overload]
+
+    def settings_at(self, step: int) -> Settings:
+        """The settings in force when `step` was, or would be, executed."""
+        starts = [start for start, _ in self._settings]
+        return self._settings[max(bisect_right(starts, step) - 1, 0)][1]
+
+    @property
+    def resets(self) -> tuple[int, ...]:
+        """Steps before which the policy was reset."""
+        return tuple(self._resets)
+
+    @property
+    def settings_changes(self) -> tuple[tuple[int, Settings], ...]:
+        """(first step, settings), in order."""
+        return tuple(self._settings)
+
+    def record(self, step: int) -> StepRecord:
+        """Step `step` as one value."""
+        k = self._checked(step, self._length - 1)
+        return StepRecord(
+            index=k,
+            snapshot=self.snapshot(k),
+            action=self._columns["action"][k].astype(np.float32, copy=True),
+            chunk=self.chunk_asked_at(k),
+            settings=self.settings_at(k),
+        )
+
+    def chunk_asked_at(self, step: int) -> ActionChunk | None:
+        """The chunk that was asked for at exactly `step`."""
+        at = bisect_right(self._chunk_starts, step) - 1
+        return self.chunks[at] if at >= 0 and self._chunk_starts[at] == step else None
+
+    def chunks_in_force(self, step: int, asked_too: bool = True) -> list[ActionChunk]:
+        """The chunks that decide the action of `step`, oldest first: those since the last policy reset.
+
+        Args:
+            step: A control step, 0 .. len.
+            asked_too: Whether to count a chunk asked for at `step` itself.
+        """
+        reset = max((at for at in self._resets if at <= step), default=None)
+        end = bisect_right(self._chunk_starts, step if asked_too else step - 1)
+        begin = 0 if reset is None else bisect_right(self._chunk_starts, reset - 1)
+        # No chunk reaches farther back than the longest chunk is long.
+        longest = max((len(chunk) for chunk in self.chunks[max(begin, end - 1) : end]), default=0)
+        begin = max(begin, bisect_right(self._chunk_starts, step - longest - 1) if longest else begin)
+        carried = list(self.carried) if reset is None else []
+        return carried + self.chunks[begin:end]
+
+    def chunks_before(self, step: int, count: int) -> list[ActionChunk]:
+        """The last `count` chunks asked for before the one in force at `step`, newest first."""
+        end = bisect_right(self._chunk_starts, step) - 1
+        return self.chunks[max(end - count, 0) : max(end, 0)][::-1]
+
+    def is_due(self, step: int) -> bool:
+        """Whether the policy must be asked before `step` is executed."""
+        return is_due(self.chunks_in_force(step, asked_too=False), step, self.settings_at(step).chunking)
+
+    def plan(self, step: int) -> Float32Array | None:
+        """What the policy intends from `step` on, row 0 being what is executed at `step`, to the bit.
+
+        Returns:
+            Scene units, shape (rows, n), or None where no chunk covers the step.
+        """
+        chunks = self.chunks_in_force(step)
+        scale = self.policy.action_scale if self.policy is not None else None
+        try:
+            return plan_from(chunks, step, self.settings_at(step).chunking, scale)
+        except LookupError:
+            return None
+
+    def fork(self, step: int, name: str) -> Trace:
+        """A new trace that shares the first `step` steps and goes its own way from there.
+
+        Raises:
+            IndexError: If the trace is shorter.
+        """
+        k = self._checked(step, self._length)
+        other = object.__new__(Trace)
+        other.__dict__.update(self.__dict__)
+        other.name = name
+        other.parent = Parent(self.name, k)
+        keep = bisect_right(self._chunk_starts, k - 1)
+        other.chunks = self.chunks[:keep]
+        other._chunk_starts = self._chunk_starts[:keep]
+        # What was done just before step k belongs to the moment that the branch leaves from, so it is kept.
+        other.events = [event for event in self.events if event.step <= k]
+        other._resets = [at for at in self._resets if at <= k]
+        other._settings = [(at, value) for at, value in self._settings if at <= k]
+        other.phases = list(self.phases)
+        other.outcomes = list(self.outcomes)
+        other._columns = {key: value[: k + 1].copy() for key, value in self._columns.items()}
+        other._length = k
+        return other
+
+    def same_as(self, other: Trace) -> bool:
+        """Whether both traces are equal to the bit, names and latencies aside."""
+        return (
+            len(self) == len(other)
+            and (self.scene, self.seed) == (other.scene, other.seed)
+            and (self.policy.digest if self.policy else None) == (other.policy.digest if other.policy else None)
+            and self._settings == other._settings
+            and self._resets == other._resets
+            and len(self.chunks) == len(other.chunks)
+            and all(a.same_as(b) for a, b in zip(self.chunks, other.chunks, strict=True))
+            and len(self.carried) == len(other.carried)
+            and all(a.same_as(b) for a, b in zip(self.carried, other.carried, strict=True))
+            and [self.phase(k) for k in range(len(self) + 1)] == [other.phase(k) for k in range(len(other) + 1)]
+            and [self.outcome(k) for k in range(len(self) + 1)] == [other.outcome(k) for k in range(len(other) + 1)]
+            and all(
+                np.array_equal(self.column(key), other.column(key))
+                for key in self._columns
+                if key not in ("phase", "outcome")
+            )
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held for its steps and chunks, without pictures."""
+        columns = sum(array[: self._length + 1].nbytes for array in self._columns.values())
+        chunks = sum(
+            chunk.actions.nbytes
+            + (chunk.model_actions.nbytes if chunk.model_actions is not None else 0)
+            + sum(extra.nbytes for extra in chunk.extras.values())
+            for chunk in self.chunks
+        )
+        return columns + chunks
+
+    # Columns.
+
+    def _allocate(self, rows: int, snapshot: FloatArray, readings: Readings) -> None:
+        self._columns = {
+            "snapshot": np.zeros((rows, len(snapshot)), np.float64),
+            "time": np.zeros(rows, np.float64),
+            "state": np.zeros((rows, len(readings.state)), np.float32),
+            "tip": np.zeros((rows, 3), np.float64),
+            "phase": np.zeros(rows, np.uint8),
+            "outcome": np.zeros(rows, np.uint8),
+            "success": np.zeros(rows, np.bool_),
+            "contact": np.zeros(rows, np.bool_),
+            "reward": np.zeros(rows, np.float32),
+            "action": np.zeros((rows, self._n_action), np.float32),
+        }
+
+    def _grow(self, rows: int, n_action: int) -> None:
+        """Make room. Grown columns are new arrays, so that readers keep whole ones."""
+        if self._columns["action"].shape[1] != n_action:
+            self._columns["action"] = np.zeros((len(self._columns["time"]), n_action), np.float32)
+        have = len(self._columns["time"])
+        if rows <= have:
+            return
+        grown = {}
+        for key, old in self._columns.items():
+            new = np.zeros((max(rows, 2 * have), *old.shape[1:]), old.dtype)
+            new[:have] = old
+            grown[key] = new
+        self._columns = grown
+
+    def _write_moment(self, k: int, snapshot: FloatArray, readings: Readings) -> None:
+        if readings.phase not in self.phases:
+            self.phases.append(readings.phase)
+        if readings.outcome not in self.outcomes:
+            self.outcomes.append(readings.outcome)
+        columns = self._columns
+        columns["snapshot"][k] = snapshot
+        columns["time"][k] = readings.time
+        columns["state"][k] = readings.state
+        columns["tip"][k] = readings.tip_in_world
+        columns["phase"][k] = self.phases.index(readings.phase)
+        columns["outcome"][k] = self.outcomes.index(readings.outcome)
+        columns["success"][k] = readings.success
+        columns["contact"][k] = readings.contact
+        columns["reward"][k] = readings.reward
+
+    def _checked(self, step: int, last: int) -> int:
+        if not 0 <= step <= last:
+            raise IndexError(f"step {step} is outside 0 .. {last} of trace {self.name}")
+        return step
+
+
+def carried_from(trace: Trace) -> tuple[ActionChunk, ...]:
+    """The chunks still in force at the head of `trace`, as a following episode sees them: starts moved below 0."""
+    shift = len(trace)
+    return tuple(replace(chunk, start=chunk.start - shift) for chunk in trace.chunks_in_force(len(trace)))
+
+
+def default_settings(policy: PolicyInfo, prompt: str, weights: Float32Array | None) -> Settings:
+    """The checkpoint's own execution mode.
+
+    Args:
+        policy: Says which mode that is.
+        prompt: The scene's.
+        weights: Temporal-ensemble weights for the checkpoint's coefficient. Needed only if it has one.
+    """
+    if policy.ensemble_coefficient is not None and weights is not None:
+        chunking: Chunking = TemporalEnsemble(policy.ensemble_coefficient, tuple(float(w) for w in weights))
+    else:
+        chunking = FirstN(policy.n_action_steps)
+    return Settings(chunking=chunking, prompt=prompt)

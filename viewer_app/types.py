@@ -1,0 +1,280 @@
+"""The data that flows through Whiskers, and the two protocols it asks of the outside: `Policy` and `World`.
+
+Only numpy is imported here. Nothing in this module knows MuJoCo, torch, a window or a file format.
+
+Shapes: `n` action dimensions, `m` state dimensions, `H` steps in an action chunk, `z` numbers in a snapshot.
+"Scene units" are the units that the scene declares for its joints (see `scene.JointSpec.unit`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+Float32Array = NDArray[np.float32]
+ImageArray = NDArray[np.uint8]
+"""An RGB picture. Shape (height, width, 3), dtype uint8."""
+
+
+def frozen[A: np.generic](array: NDArray[A]) -> NDArray[A]:
+    """A read-only copy of `array`, so that what crosses a module cannot change under its readers."""
+    copy = np.array(array, copy=True, order="C")
+    copy.setflags(write=False)
+    return copy
+
+
+class WhiskersError(Exception):
+    """Something a person can mend. The message is one sentence: what, where, and how to mend it."""
+
+
+class PhysicsError(WhiskersError):
+    """The simulation left the realm of finite numbers during a step."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a policy is shown at one control step, after blinding."""
+
+    time: float
+    """Simulated time. [s]"""
+    state: Float32Array
+    """Proprioception in scene units. Shape (m,)."""
+    images: Mapping[str, ImageArray]
+    """Camera name to picture."""
+    task: str = ""
+    """The prompt, for policies that read text."""
+    environment_state: Float32Array | None = None
+    """Shape (n_env,), or None where the world has none."""
+
+
+@dataclass(frozen=True)
+class ActionChunk:
+    """The actions that one policy call proposed, row `i` for control step `start + i`."""
+
+    start: int
+    """Control step of row 0. Negative for a chunk carried over from an earlier episode."""
+    actions: Float32Array
+    """Scene units. Shape (H, n)."""
+    seed: int
+    """Seed of the policy's random numbers in this call."""
+    latency: float = 0.0
+    """Wall-clock duration of the call. [s]"""
+    model_actions: Float32Array | None = None
+    """The same rows in the model's normalised units, where the policy has such. Shape (H, n)."""
+    extras: Mapping[str, NDArray[np.float32]] = field(default_factory=lambda: MappingProxyType({}))
+    """What else was asked for: samples (K, H, n), denoising (S + 1, H, n), attention, progress."""
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+    def rows(self, step: int) -> Float32Array:
+        """The rows still to come at control step `step`, in scene units. Shape (H - (step - start), n)."""
+        return self.actions[max(step - self.start, 0) :]
+
+    def same_as(self, other: ActionChunk) -> bool:
+        """Whether both chunks are equal to the bit, latencies aside."""
+        return (
+            (self.start, self.seed) == (other.start, other.seed)
+            and np.array_equal(self.actions, other.actions)
+            and _same_or_none(self.model_actions, other.model_actions)
+            and self.extras.keys() == other.extras.keys()
+            and all(np.array_equal(value, other.extras[name]) for name, value in self.extras.items())
+        )
+
+
+def _same_or_none(a: Float32Array | None, b: Float32Array | None) -> bool:
+    return (a is None) == (b is None) and (a is None or b is None or np.array_equal(a, b))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How a model's normalised numbers become scene units, as data, in the order of operations that LeRobot uses.
+
+    `mean_std`: x * a + b, with a the standard deviation and b the mean.
+    `min_max`: (x + 1) / 2 * a + b, with a the range (max - min) and b the minimum.
+    `identity`: x.
+    Source of the formulas: LeRobot 0.6.1, `processor/normalize_processor.py`, `_apply_transform(inverse=True)`.
+    """
+
+    kind: Literal["mean_std", "min_max", "identity"]
+    a: Float32Array
+    """Shape (n,)."""
+    b: Float32Array
+    """Shape (n,)."""
+
+    def to_scene(self, x: Float32Array) -> Float32Array:
+        """Normalised rows to scene units, in float32 so that it is bit-equal to the policy's own postprocessor.
+
+        Args:
+            x: Normalised values. Shape (..., n).
+        """
+        match self.kind:
+            case "mean_std":
+                return x * self.a + self.b
+            case "min_max":
+                return (x + np.float32(1)) / np.float32(2) * self.a + self.b
+            case "identity":
+                return x
+
+    def to_model(self, y: Float32Array) -> Float32Array:
+        """Scene units to the model's normalised units, for display. Shape (..., n)."""
+        safe = np.where(self.a == 0, np.float32(1e-8), self.a)
+        match self.kind:
+            case "mean_std":
+                return ((y - self.b) / safe).astype(np.float32)
+            case "min_max":
+                return (2 * (y - self.b) / safe - 1).astype(np.float32)
+            case "identity":
+                return y
+
+
+@dataclass(frozen=True)
+class PolicyInfo:
+    """What there is to know about a loaded policy. Plain data: it is shown, recorded and compared."""
+
+    name: str
+    """How a person calls it, for example `demo:act` or the folder's name."""
+    kind: str
+    """LeRobot's policy type, for example `act`."""
+    source: str
+    """The folder or hub id it was loaded from."""
+    digest: str
+    """SHA-256 of its weights and configuration, hexadecimal."""
+    chunk_size: int
+    n_action_steps: int
+    """The checkpoint's own setting."""
+    n_action: int
+    n_state: int
+    """0 where the policy reads no proprioception."""
+    cameras: Mapping[str, tuple[int, int]]
+    """Name of each camera that it reads, to (height, width) of the pictures it was trained on. [px]"""
+    n_obs_steps: int = 1
+    uses_task: bool = False
+    """Whether the prompt can change its actions."""
+    ensemble_coefficient: float | None = None
+    """The checkpoint's own temporal-ensemble coefficient, None where it does not ensemble."""
+    deterministic: bool = True
+    """Whether two calls with different seeds give the same chunk."""
+    n_parameters: int = 0
+    tensors_verified: int = 0
+    """Tensors of the weight file that were compared with the model after loading and found equal."""
+    tensors_in_file: int = 0
+    action_scale: Scale | None = None
+    """None where the policy's output is not an elementwise scaling of its normalised actions."""
+    state_scale: Scale | None = None
+    camera_mean: Mapping[str, tuple[float, float, float]] = field(default_factory=lambda: MappingProxyType({}))
+    """Mean colour of each camera in the training statistics, RGB in [0, 1]."""
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Want:
+    """What a policy call should return besides the chunk. Everything off costs nothing."""
+
+    samples: int = 0
+    """How many further chunks to draw for the same observation."""
+    denoising: bool = False
+    attention: bool = False
+
+
+class Policy(Protocol):
+    """A pure function from observations to an action chunk: no hidden queue, no clock, no memory between calls."""
+
+    @property
+    def info(self) -> PolicyInfo: ...
+
+    def predict(self, observations: Sequence[Observation], start: int, seed: int, want: Want) -> ActionChunk:
+        """Propose actions for control steps `start`, `start + 1`, ...
+
+        Args:
+            observations: The last `info.n_obs_steps` observations, oldest first.
+            start: Control step of the newest observation.
+            seed: Seed of every random number drawn in this call.
+            want: What to return besides the chunk.
+
+        Raises:
+            WhiskersError: If the observations do not fit the policy.
+        """
+        ...
+
+    def ensemble_weights(self, coefficient: float) -> Float32Array:
+        """Temporal-ensemble weights exp(-coefficient * i), i = 0 the oldest. Shape (chunk_size,).
+
+        The policy computes them because the last bit depends on its library's `exp`.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What can be read off a world at one moment, without changing it."""
+
+    time: float
+    """[s]"""
+    state: Float32Array
+    """Measured joint positions in scene units. Shape (m,)."""
+    tip_in_world: FloatArray
+    """Position of the end-effector site. Shape (3,). [m]"""
+    phase: str
+    outcome: str
+    """Empty while the episode is undecided."""
+    success: bool
+    contact: bool
+    """Whether the gripper touches the task's object."""
+    reward: float = 0.0
+
+
+class World(Protocol):
+    """A simulated world with one robot in it."""
+
+    def reset(self, seed: int) -> None:
+        """Begin the episode of this seed."""
+        ...
+
+    def step(self, action: Float32Array) -> None:
+        """Advance one control step.
+
+        Args:
+            action: Scene units. Shape (n,).
+
+        Raises:
+            PhysicsError: If the simulation diverged; the world is then where it was before the step.
+        """
+        ...
+
+    def observe(self, cameras: Sequence[str]) -> Observation:
+        """What the sensors show now, unblinded, without a prompt."""
+        ...
+
+    def picture(self, snapshot: FloatArray, cameras: Sequence[str]) -> Mapping[str, ImageArray]:
+        """What the cameras showed in the world of `snapshot`. Leaves the world as it is."""
+        ...
+
+    def snapshot(self) -> FloatArray:
+        """Everything that decides the future, task progress included. Shape (z,)."""
+        ...
+
+    def restore(self, snapshot: FloatArray) -> None:
+        """Become the world of `snapshot`, to the bit."""
+        ...
+
+    def readings(self) -> Readings: ...
+
+    def move_object(self, name: str, position: FloatArray, yaw: float) -> None:
+        """Put a free object somewhere, at rest.
+
+        Args:
+            position: Shape (3,). [m]
+            yaw: [rad]
+        """
+        ...
+
+    def close(self) -> None:
+        """Free what the world holds (OpenGL objects), on the thread that used it."""
+        ...

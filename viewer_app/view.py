@@ -1,0 +1,216 @@
+"""What is looked at: `View` is what the engine publishes, `Focus` what the person looks at, `Frame` both resolved.
+
+All are immutable values. A panel reads a `Frame` and nothing else; it changes the focus by sending one of the `Look`
+values and the session by sending a command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from viewer_app.scene import Scene
+from viewer_app.trace import Settings, Trace
+from viewer_app.types import ImageArray, PolicyInfo
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Durations of the policy calls of a lane. [s]"""
+
+    last: float = 0.0
+    median: float = 0.0
+    p95: float = 0.0
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A trace and how many of its steps may be read."""
+
+    trace: Trace
+    length: int
+
+
+@dataclass(frozen=True)
+class LaneView:
+    """One lane as the engine published it."""
+
+    now: Snippet
+    """The trace being written."""
+    earlier: tuple[Snippet, ...]
+    """The other traces of the session, oldest first: earlier episodes, and futures that were branched away from."""
+    policy: PolicyInfo | None
+    settings: Settings
+    """In force for the next step."""
+    latency: Latency
+    thinking_since: float | None = None
+    """`time.monotonic()` at which the policy call in progress began, None while there is none. [s]"""
+    finished: bool = False
+    """Whether the episode has an outcome."""
+
+    def snippet(self, name: str | None) -> Snippet:
+        """The trace of that name, or the one being written where there is none."""
+        return next((each for each in self.earlier if each.trace.name == name), self.now)
+
+
+@dataclass(frozen=True)
+class View:
+    """What the engine publishes after every tick."""
+
+    scene: Scene
+    lanes: tuple[LaneView, ...]
+    running: bool = False
+    speed: float = 1.0
+    """Simulated seconds per second of wall clock that were asked for."""
+    pace: float = 0.0
+    """Simulated seconds per second of wall clock that were reached lately, 0 while paused."""
+    message: str = ""
+    """The last sentence that the engine had to say, for example an error."""
+    message_number: int = 0
+    """Grows with each message, so that the same sentence twice is shown twice."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Where the viewport looks from. The world frame is MuJoCo's, z up."""
+
+    look_at: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """[m]"""
+    azimuth: float = 135.0
+    """[deg]"""
+    elevation: float = -25.0
+    """[deg]"""
+    distance: float = 1.2
+    """[m]"""
+    scene_camera: str | None = None
+    """Look through this camera of the model instead."""
+    tracking: bool = False
+    """Keep the smoothed end effector in the centre instead of `look_at`."""
+    label: str = "free"
+
+
+TRACKING_SMOOTHING = 0.15
+"""Share of the way to the end effector that the tracking camera goes each control step (the seeds' value)."""
+
+# Azimuth, elevation [deg] and distance [m] of the seed systems.
+_PRESETS = (
+    ("overview", 135.0, -25.0, 1.2),
+    ("side", 90.0, -15.0, 0.9),
+    ("front", 180.0, -20.0, 0.8),
+    ("top", 90.0, -89.0, 0.8),
+    ("close-up", 120.0, -10.0, 0.5),
+    ("tracking", 135.0, -20.0, 0.35),
+)
+
+
+def camera_presets(look_at: tuple[float, float, float]) -> tuple[Camera, ...]:
+    """The six presets, in the order of keys 1 to 6.
+
+    Args:
+        look_at: Centre of the scene in the world frame. [m]
+    """
+    return tuple(
+        Camera(look_at, azimuth, elevation, distance, tracking=label == "tracking", label=label)
+        for label, azimuth, elevation, distance in _PRESETS
+    )
+
+
+@dataclass(frozen=True)
+class OverlayChoice:
+    """Which overlays are drawn in the viewport."""
+
+    whisker: bool = True
+    """The chunk being executed."""
+    ghosts: bool = True
+    """Chunks of the past, fading with age."""
+    path: bool = True
+    """The path that the end effector took."""
+    legend: bool = True
+
+
+@dataclass(frozen=True)
+class Focus:
+    """What the person looks at. Changing it never touches the engine."""
+
+    lane: int = 0
+    trace: str | None = None
+    """Name of the trace; None is the one being written."""
+    step: int | None = None
+    """Control step; None follows the head."""
+    camera: Camera = field(default_factory=Camera)
+    overlays: OverlayChoice = field(default_factory=OverlayChoice)
+
+
+@dataclass(frozen=True)
+class Seek:
+    """Look at a step of the trace in focus; None follows the head."""
+
+    step: int | None
+
+
+@dataclass(frozen=True)
+class LookAtTrace:
+    """Look at another trace of the lane; None is the one being written."""
+
+    name: str | None
+
+
+@dataclass(frozen=True)
+class Aim:
+    """Look from somewhere else."""
+
+    camera: Camera
+
+
+@dataclass(frozen=True)
+class Show:
+    """Choose the overlays."""
+
+    overlays: OverlayChoice
+
+
+Look = Seek | LookAtTrace | Aim | Show
+
+
+@dataclass(frozen=True)
+class Frame:
+    """View and focus, resolved: all that a panel reads."""
+
+    view: View
+    focus: Focus
+    lane: LaneView
+    trace: Trace
+    length: int
+    """Steps of the trace that may be read."""
+    step: int
+    """The control step looked at, 0 .. length."""
+    at_head: bool
+    """Whether the step is the newest moment of the trace being written."""
+    seen: Mapping[str, ImageArray] = field(default_factory=lambda: MappingProxyType({}))
+    """What the policy saw, or would see, at the step, after blinding: camera name to picture."""
+    seen_step: int | None = None
+    """The step that `seen` shows, which lags while pictures are being rendered."""
+
+    @property
+    def asked(self) -> bool:
+        """Whether the policy was asked at the step."""
+        return self.step < self.length and self.trace.chunk_asked_at(self.step) is not None
+
+
+def resolve(view: View, focus: Focus) -> Frame:
+    """The frame that a focus on a view gives. A focus past the end is brought back to it."""
+    lane = view.lanes[min(focus.lane, len(view.lanes) - 1)]
+    snippet = lane.snippet(focus.trace)
+    writing = snippet is lane.now
+    step = snippet.length if focus.step is None else min(max(focus.step, 0), snippet.length)
+    return Frame(
+        view=view,
+        focus=focus,
+        lane=lane,
+        trace=snippet.trace,
+        length=snippet.length,
+        step=step,
+        at_head=writing and step == snippet.length,
+    )
