@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from viewer_app.lettering import text_mask
 from viewer_app.overlays import Legend, Marker, Polyline, Primitive
 from viewer_app.types import Float32Array, FloatArray, ImageArray
 
@@ -173,19 +174,20 @@ def _draw_legend(picture: ImageArray, legends: Sequence[Legend]) -> None:
     """Swatches and words in the lower left corner, on a darkened ground."""
     if not legends:
         return
-    scale = max(picture.shape[0] / 1080, 0.36)
-    line_height = round(34 * scale)
-    widest = max(cv2.getTextSize(each.text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)[0][0] for each in legends)
-    top = picture.shape[0] - line_height * len(legends) - round(12 * scale)
-    box = picture[max(top, 0) :, : widest + round(70 * scale)]
-    box[:] = (box * 0.45).astype(np.uint8)
-    for row, each in enumerate(legends):
-        y = top + round(line_height * (row + 0.72))
-        colour = tuple(round(255 * c) for c in each.colour)
-        cv2.line(picture, (round(14 * scale), y - round(9 * scale)), (round(46 * scale), y - round(9 * scale)), colour, 2, cv2.LINE_AA)
-        cv2.putText(
-            picture, each.text, (round(58 * scale), y), cv2.FONT_HERSHEY_SIMPLEX, scale, (235, 235, 235), 1, cv2.LINE_AA
-        )
+    size = max(round(picture.shape[0] / 40), 10)
+    masks = [text_mask(each.text, size) for each in legends]
+    line, margin, swatch = masks[0].shape[0] + size // 3, size // 2, 2 * size
+    top = max(picture.shape[0] - line * len(legends) - 2 * margin, 0)
+    box = picture[top:, : max(mask.shape[1] for mask in masks) + swatch + 3 * margin]
+    box[:] = (box * 0.4).astype(np.uint8)
+    for row, (each, mask) in enumerate(zip(legends, masks, strict=True)):
+        y = top + margin + row * line
+        middle = y + mask.shape[0] // 2
+        colour = tuple(round(255 * channel) for channel in each.colour)
+        cv2.line(picture, (margin, middle), (margin + swatch - 4, middle), colour, max(size // 5, 2), cv2.LINE_AA)
+        place = picture[y : y + mask.shape[0], swatch + 2 * margin :][: mask.shape[0], : mask.shape[1]]
+        cover = mask[: place.shape[0], : place.shape[1], None].astype(np.uint16)
+        place[:] = ((place * (255 - cover) + 235 * cover) // 255).astype(np.uint8)
 
 
 def _clip_near(begin: FloatArray, end: FloatArray, near: float) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:

@@ -163,7 +163,9 @@ def _spec_from(table: dict[str, object], path: Path) -> SceneSpec:
             case "Mapping[str, CameraSpec]":
                 if not isinstance(value, dict):
                     raise SceneError(f"Scene file {path}: {where} must be written as [cameras.NAME].")
-                return MappingProxyType({name: build(CameraSpec, raw, f"{where}.{name}") for name, raw in value.items()})
+                return MappingProxyType(
+                    {name: build(CameraSpec, raw, f"{where}.{name}") for name, raw in value.items()}
+                )
             case "TaskSpec":
                 return build(TaskSpec, value, where)
             case _:
@@ -321,8 +323,9 @@ class Scene:
         count = round(exact)
         if count < 1 or abs(exact - count) > 1e-6 * count:
             raise SceneError(
-                f"Scene {self.spec.name}: one control step at {self.spec.control_hz:g} Hz is {exact:.4f} physics steps of "
-                f"{self.model.opt.timestep:g} s; change control_hz or the model's timestep so that it is a whole number."
+                f"Scene {self.spec.name}: one control step at {self.spec.control_hz:g} Hz is {exact:.4f} physics steps "
+                f"of {self.model.opt.timestep:g} s; change control_hz or the model's timestep so that it is a whole "
+                "number."
             )
         return count
 
@@ -332,7 +335,8 @@ class Scene:
         for joint, (low, high) in zip(self.spec.joints, self.joint_range, strict=True):
             if joint.unit.startswith("range") and not high > low:
                 raise SceneError(
-                    f"Scene {self.spec.name}: joint {joint.name!r} has no range in the model, which the unit {joint.unit} needs."
+                    f"Scene {self.spec.name}: joint {joint.name!r} has no range in the model, which the unit "
+                    f"{joint.unit} needs."
                 )
             match joint.unit:
                 case "range_100":

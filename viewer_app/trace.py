@@ -7,7 +7,7 @@ rows never change. A trace knows neither MuJoCo nor a window nor a file format.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -67,7 +67,8 @@ class StepRecord:
 class Trace:
     """Steps 0 .. len - 1 of one episode, and the moment after the last of them, the head.
 
-    Per-moment columns have `len(trace) + 1` valid rows (row k: before step k is executed), per-step columns `len(trace)`.
+    Per-moment columns have `len(trace) + 1` valid rows (row k: before step k is executed), per-step columns
+    `len(trace)`.
     """
 
     def __init__(
@@ -191,10 +192,10 @@ class Trace:
         return self._columns["snapshot"][self._checked(step, self._length)].astype(np.float64, copy=True)
 
     def phase(self, step: int) -> str:
-        return self.phases[int(self._columns["phase"][step])]  # type: ignore[call-overload]
+        return self.phases[int(self._columns["phase"][step])]
 
     def outcome(self, step: int) -> str:
-        return self.outcomes[int(self._columns["outcome"][step])]  # type: ignore[call-overload]
+        return self.outcomes[int(self._columns["outcome"][step])]
 
     def settings_at(self, step: int) -> Settings:
         """The settings in force when `step` was, or would be, executed."""
@@ -309,6 +310,43 @@ class Trace:
                 if key not in ("phase", "outcome")
             )
         )
+
+    @classmethod
+    def from_columns(
+        cls,
+        name: str,
+        scene: str,
+        policy: PolicyInfo | None,
+        seed: int,
+        parent: Parent | None,
+        carried: tuple[ActionChunk, ...],
+        columns: Mapping[str, NDArray[np.generic]],
+        chunks: Sequence[ActionChunk],
+        events: Sequence[Event],
+        settings: Sequence[tuple[int, Settings]],
+        resets: Sequence[int],
+        phases: Sequence[str],
+        outcomes: Sequence[str],
+    ) -> Trace:
+        """A trace that was written down, whole again.
+
+        Args:
+            name, scene, policy, seed, parent, carried: As in the constructor.
+            columns: All columns of `column`: per-moment ones with one row more than `action`.
+            chunks, events, resets, phases, outcomes: As the attributes of these names.
+            settings: As `settings_changes`.
+        """
+        trace = object.__new__(cls)
+        trace.name, trace.scene, trace.policy, trace.seed = name, scene, policy, seed
+        trace.parent, trace.carried = parent, carried
+        trace.chunks, trace.events = list(chunks), list(events)
+        trace.phases, trace.outcomes = list(phases), list(outcomes)
+        trace._settings, trace._resets = list(settings), list(resets)
+        trace._chunk_starts = [chunk.start for chunk in chunks]
+        trace._columns = {key: np.array(column) for key, column in columns.items()}
+        trace._length = len(columns["action"])
+        trace._n_action = int(columns["action"].shape[1])
+        return trace
 
     @property
     def nbytes(self) -> int:
