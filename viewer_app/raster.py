@@ -141,12 +141,14 @@ def _stroke(
     cuts = np.flatnonzero(np.diff(style[order] * (_LEVELS + 1) + level[order])) + 1
     for run in np.split(order, cuts):
         colour, width = styles[int(style[run[0]])]
-        opacity = int(level[run[0]]) / _LEVELS
+        # Neighbouring segments are joined, which spares OpenCV every second round cap.
+        joints = np.flatnonzero((segments[run[:-1], 1] != segments[run[1:], 0]).any(axis=1)) + 1
+        paths = [np.concatenate([segments[piece, 0], segments[piece[-1:], 1]]) for piece in np.split(run, joints)]
         cv2.polylines(
             layer,
-            list(segments[run]),
+            paths,
             isClosed=False,
-            color=_premultiplied(colour, opacity),
+            color=_premultiplied(colour, int(level[run[0]]) / _LEVELS),
             thickness=max(round(width), 1),
             lineType=cv2.LINE_AA,
             shift=_SHIFT,
