@@ -199,8 +199,8 @@ class Trace:
 
     def settings_at(self, step: int) -> Settings:
         """The settings in force when `step` was, or would be, executed."""
-        starts = [start for start, _ in self._settings]
-        return self._settings[max(bisect_right(starts, step) - 1, 0)][1]
+        at = bisect_right(self._settings, step, key=lambda change: change[0]) - 1
+        return self._settings[max(at, 0)][1]
 
     @property
     def resets(self) -> tuple[int, ...]:
@@ -238,9 +238,10 @@ class Trace:
         reset = max((at for at in self._resets if at <= step), default=None)
         end = bisect_right(self._chunk_starts, step if asked_too else step - 1)
         begin = 0 if reset is None else bisect_right(self._chunk_starts, reset - 1)
-        # No chunk reaches farther back than the longest chunk is long.
-        longest = max((len(chunk) for chunk in self.chunks[max(begin, end - 1) : end]), default=0)
-        begin = max(begin, bisect_right(self._chunk_starts, step - longest - 1) if longest else begin)
+        if end > begin:
+            # All chunks of a trace are of one policy, so none reaches farther back than the newest is long.
+            reach = step - len(self.chunks[end - 1])
+            begin = max(begin, bisect_right(self._chunk_starts, reach))
         carried = list(self.carried) if reset is None else []
         return carried + self.chunks[begin:end]
 
