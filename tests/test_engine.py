@@ -28,8 +28,7 @@ from viewer_app.commands import (
 )
 from viewer_app.engine import Engine
 from viewer_app.headless import open_engine, run_episode
-from viewer_app.kinematics import Kinematics
-from viewer_app.overlays import Polyline, whisker
+from viewer_app.overlays import Paths, Polyline, whisker
 from viewer_app.render import PolicyCameras
 from viewer_app.scene import Scene
 from viewer_app.seen import seen_at
@@ -70,7 +69,7 @@ def test_drawn_is_executed(engine: Engine, scene: Scene, mode: FirstN | Temporal
     up to the next chunk are the following actions too."""
     trace = do(engine, SetChunking(mode), Step(40))
     executed = np.asarray(trace.column("action"), np.float32)
-    kinematics = Kinematics(scene)
+    paths = Paths(scene)
     for step in range(len(trace)):
         plan = trace.plan(step)
         assert plan is not None
@@ -78,9 +77,11 @@ def test_drawn_is_executed(engine: Engine, scene: Scene, mode: FirstN | Temporal
         if isinstance(mode, FirstN):
             until = next((k for k in range(step + 1, len(trace)) if trace.chunk_asked_at(k)), len(trace))
             assert np.array_equal(plan[: until - step], executed[step:until])
-        line = next(each for each in whisker(kinematics, trace, step) if isinstance(each, Polyline))
+        line = next(each for each in whisker(paths, trace, step) if isinstance(each, Polyline))
         begin = step - trace.chunks_in_force(step)[-1].start if isinstance(mode, FirstN) else 0
-        assert np.array_equal(line.points[begin], kinematics.path(executed[step : step + 1], trace.snapshot(step))[0])
+        assert np.array_equal(
+            line.points[begin], paths.kinematics.path(executed[step : step + 1], trace.snapshot(step))[0]
+        )
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -23,6 +23,7 @@ from viewer_app.view import Camera, OverlayChoice, camera_presets
 pytestmark = pytest.mark.core
 
 NOTHING = OverlayChoice(whisker=False, ghosts=False, path=False, legend=False)
+EVERYTHING = OverlayChoice(physics=True, members=True)
 
 
 @pytest.fixture
@@ -168,7 +169,7 @@ def test_the_cache_keeps_its_budget() -> None:
 
 def test_the_same_shot_is_the_same_picture(scene: Scene, trace: Trace, viewport: Viewport) -> None:
     """Drawing a shot again, after others, gives the same pixels."""
-    first = viewport.draw(shot(trace, cameras(scene)[0], OverlayChoice()))
+    first = viewport.draw(shot(trace, cameras(scene)[0], EVERYTHING))
     for camera in cameras(scene):
         viewport.draw(shot(trace, camera, step=3))
     assert np.array_equal(viewport.draw(first.shot).image, first.image)

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from viewer_app.chunking import FirstN
+from viewer_app.chunking import FirstN, TemporalEnsemble, members_of
 from viewer_app.kinematics import Kinematics
+from viewer_app.rollout import Rollout
+from viewer_app.scene import Scene
 from viewer_app.trace import Trace
 from viewer_app.types import FloatArray
 from viewer_app.view import OverlayChoice
@@ -24,8 +26,19 @@ WHISKER: Colour = (0.20, 0.80, 0.20)
 GHOST: Colour = (0.45, 0.55, 0.95)
 PATH: Colour = (1.00, 0.45, 0.10)
 
+PHYSICS: Colour = (0.10, 0.85, 0.85)
+MEMBER: Colour = (0.75, 0.75, 0.75)
+
 GHOST_TRAILS = 12
 PATH_STEPS = 500
+
+
+class Paths:
+    """What the builders compute paths with. Holds scratch data, so one per thread."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.kinematics = Kinematics(scene)
+        self.rollout = Rollout(scene)
 
 
 @dataclass(frozen=True)
@@ -64,7 +77,7 @@ class Legend:
 Primitive = Polyline | Marker | Legend
 
 
-def whisker(kinematics: Kinematics, trace: Trace, step: int) -> Sequence[Primitive]:
+def whisker(paths: Paths, trace: Trace, step: int) -> Sequence[Primitive]:
     """The chunk being executed: bright as far as it will be executed, faint beyond, thin where it already was.
 
     In temporal-ensemble mode it is the ensembled path. Row 0 of the plan is the action executed at `step`.
@@ -73,21 +86,18 @@ def whisker(kinematics: Kinematics, trace: Trace, step: int) -> Sequence[Primiti
     if plan is None:
         return ()
     chunking = trace.settings_at(step).chunking
-    rows = len(plan)
     if isinstance(chunking, FirstN):
         chunk = trace.chunks_in_force(step)[-1]
-        tips = kinematics.path_of(chunk, trace)
+        tips = paths.kinematics.path_of(chunk, trace)
         begin = step - chunk.start
         executed_until = min(max(chunking.n_action_steps, begin + 1), len(chunk))
-    else:
-        tips = kinematics.path(plan, trace.snapshot(step))
-        begin, executed_until = 0, 1
-    alpha = np.where(np.arange(1, len(tips)) < executed_until, 0.95, 0.40)
-    if isinstance(chunking, FirstN):
+        alpha = np.where(np.arange(1, len(tips)) < executed_until, 0.95, 0.40)
         alpha[:begin] = 0.22
     else:
-        # Every row will be averaged anew; opacity falls to half along the path.
-        alpha = np.linspace(0.95, 0.45, max(rows - 1, 0))
+        tips = paths.kinematics.path(plan, trace.snapshot(step))
+        begin = 0
+        # Every row but the first will be averaged anew; opacity falls to half along the path.
+        alpha = np.asarray(np.linspace(0.95, 0.45, max(len(tips) - 1, 0)), np.float64)
     note = "ensembled path" if not isinstance(chunking, FirstN) else "current chunk"
     return (
         Polyline(tips, WHISKER, alpha, 3.0),
@@ -97,18 +107,18 @@ def whisker(kinematics: Kinematics, trace: Trace, step: int) -> Sequence[Primiti
     )
 
 
-def ghosts(kinematics: Kinematics, trace: Trace, step: int) -> Sequence[Primitive]:
+def ghosts(paths: Paths, trace: Trace, step: int) -> Sequence[Primitive]:
     """Chunks asked for before the current one, fading with age."""
     past = trace.chunks_before(step, GHOST_TRAILS)
     lines = []
     for age, chunk in enumerate(past):
         rank = 1.0 - age / GHOST_TRAILS
-        tips = kinematics.path_of(chunk, trace)
+        tips = paths.kinematics.path_of(chunk, trace)
         lines.append(Polyline(tips, GHOST, np.full(max(len(tips) - 1, 0), 0.75 * rank**2), 1.5))
     return (*reversed(lines), Legend(GHOST, f"past chunks ({len(past)})")) if lines else ()
 
 
-def path(kinematics: Kinematics, trace: Trace, step: int) -> Sequence[Primitive]:
+def path(paths: Paths, trace: Trace, step: int) -> Sequence[Primitive]:
     """Where the end effector has been."""
     begin = max(step - PATH_STEPS, 0)
     tips = np.asarray(trace.column("tip"), np.float64)[begin : step + 1]
@@ -121,18 +131,66 @@ def path(kinematics: Kinematics, trace: Trace, step: int) -> Sequence[Primitive]
     )
 
 
-OVERLAYS: tuple[tuple[str, Callable[[Kinematics, Trace, int], Sequence[Primitive]]], ...] = (
+def physics(paths: Paths, trace: Trace, step: int) -> Sequence[Primitive]:
+    """Where the chunk would really take the gripper from this very state: lag, contacts and clipping included.
+
+    The legend says how far that is from the kinematic whisker, row by row: the largest distance, and that at the end.
+    """
+    plan = trace.plan(step)
+    if plan is None:
+        return ()
+    snapshot = trace.snapshot(step)
+    tips = paths.rollout.path(plan, snapshot)
+    gap = 1000 * np.linalg.norm(tips[1:] - paths.kinematics.path(plan, snapshot), axis=1)
+    if not np.isfinite(gap).all():
+        finite = tips[np.isfinite(tips).all(axis=1)]
+        return (
+            Polyline(finite, PHYSICS, np.full(max(len(finite) - 1, 0), 0.95), 2.0),
+            Legend(PHYSICS, f"physics: the simulation blows up {len(finite)} steps from here"),
+        )
+    return (
+        Polyline(tips, PHYSICS, np.asarray(np.linspace(0.95, 0.45, len(tips) - 1), np.float64), 2.0),
+        Marker(tips[-1], PHYSICS, 0.8, 3.0),
+        Legend(PHYSICS, f"physics roll-out: {gap[-1]:.1f} mm from kinematic at the end, {gap.max():.1f} mm at most"),
+    )
+
+
+def members(paths: Paths, trace: Trace, step: int) -> Sequence[Primitive]:
+    """Every past chunk that says something about this step, older ones fainter, from this step on."""
+    found = members_of(trace.chunks_in_force(step), step)
+    lines = []
+    for rank, chunk in enumerate(found, start=1):
+        tips = paths.kinematics.path_of(chunk, trace)[step - chunk.start :]
+        opacity = 0.25 + 0.55 * rank / len(found)
+        lines.append(Polyline(tips, MEMBER, np.full(max(len(tips) - 1, 0), opacity), 1.0))
+    if not lines:
+        return ()
+    spread = _spread([line.points[0] for line in lines])
+    ensembling = isinstance(trace.settings_at(step).chunking, TemporalEnsemble)
+    noun = "ensemble members" if ensembling else "chunks that predicted this step"
+    return (*lines, Legend(MEMBER, f"{noun} ({len(lines)}), {spread:.1f} mm apart now"))
+
+
+def _spread(points: Sequence[FloatArray]) -> float:
+    """Largest distance of any point from their mean. [mm]"""
+    stacked = np.stack(points)
+    return float(1000 * np.linalg.norm(stacked - stacked.mean(axis=0), axis=1).max())
+
+
+OVERLAYS: tuple[tuple[str, Callable[[Paths, Trace, int], Sequence[Primitive]]], ...] = (
     ("ghosts", ghosts),
+    ("members", members),
     ("path", path),
+    ("physics", physics),
     ("whisker", whisker),
 )
 """Field of `OverlayChoice` to builder, in the order of drawing."""
 
 
-def build(kinematics: Kinematics, trace: Trace, step: int, choice: OverlayChoice) -> list[Primitive]:
+def build(paths: Paths, trace: Trace, step: int, choice: OverlayChoice) -> list[Primitive]:
     """All primitives that `choice` asks for, in the order of drawing."""
     primitives: list[Primitive] = []
     for name, builder in OVERLAYS:
         if getattr(choice, name):
-            primitives.extend(builder(kinematics, trace, step))
+            primitives.extend(builder(paths, trace, step))
     return [each for each in primitives if choice.legend or not isinstance(each, Legend)]

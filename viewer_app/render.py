@@ -15,8 +15,7 @@ import mujoco
 import numpy as np
 from OpenGL import GL
 
-from viewer_app.kinematics import Kinematics
-from viewer_app.overlays import build
+from viewer_app.overlays import Paths, build
 from viewer_app.raster import Lens, draw
 from viewer_app.scene import Scene
 from viewer_app.seen import seen_at
@@ -222,7 +221,7 @@ class Viewport:
     def __init__(self, scene: Scene, picture_budget: int = 256 << 20) -> None:
         self._scene = scene
         self._offscreen = Offscreen(scene, 1280, 720, full_look=True)
-        self._kinematics = Kinematics(scene)
+        self._paths = Paths(scene)
         self._cameras: PolicyCameras | None = None
         self._cache = PictureCache(picture_budget)
 
@@ -243,7 +242,7 @@ class Viewport:
         image, depth = offscreen.draw(camera, shot.width, shot.height, with_depth=True)
         assert depth is not None
         lens = offscreen.lens(shot.width, shot.height)
-        draw(image, depth, lens, build(self._kinematics, shot.trace, shot.step, shot.overlays))
+        draw(image, depth, lens, build(self._paths, shot.trace, shot.step, shot.overlays))
         return Picture(shot, image, lens, depth)
 
     def seen(self, trace: Trace, step: int) -> Mapping[str, ImageArray]:

@@ -127,6 +127,10 @@ class OverlayChoice:
     """Chunks of the past, fading with age."""
     path: bool = True
     """The path that the end effector took."""
+    physics: bool = False
+    """The chunk being executed, rolled forward through the simulation from this very state."""
+    members: bool = False
+    """Every chunk that says something about this step."""
     legend: bool = True
 
 

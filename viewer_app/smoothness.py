@@ -1,0 +1,72 @@
+"""How smooth a motion is, and how much of its roughness sits at the seams between action chunks.
+
+Pure functions of actions. The measures are those of the ACT-smooth experiments, so that figures can be compared:
+acceleration is the second difference of the joint angles over control steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from viewer_app.types import FloatArray
+
+SEAM_WINDOW = 2
+"""Control steps on either side of a chunk boundary that count as the seam."""
+
+
+@dataclass(frozen=True)
+class Smoothness:
+    """Measures of one episode. NaN where there are too few steps to say."""
+
+    uniformity: float
+    """U_a: largest over the joints of the variance of the acceleration. [deg^2/step^4]"""
+    spike_ratio: float
+    """Mean absolute acceleration at the seams over that elsewhere. 1 is seamless."""
+    jerk: float
+    """Mean length of the end effector's third difference. [mm/step^3]"""
+
+
+@dataclass(frozen=True)
+class Seam:
+    """The jump where one chunk takes over from another."""
+
+    step: int
+    """First control step of the new chunk."""
+    jump: FloatArray
+    """New action minus the action that the old chunk had for the same step, per joint. Shape (n,). [deg]"""
+    distance: float
+    """The same jump at the end effector, by forward kinematics. [mm]"""
+
+
+def smoothness_of(angles: FloatArray, tips: FloatArray, seams: Sequence[int]) -> Smoothness:
+    """Measures of a commanded motion.
+
+    Args:
+        angles: Commanded joint angles of each control step. Shape (steps, n). [deg]
+        tips: End effector's positions. Shape (moments, 3). [m]
+        seams: Control steps at which a new chunk began, the first chunk's excepted.
+    """
+    acceleration = np.diff(angles, n=2, axis=0)  # row i is about step i + 2, where the difference becomes known
+    uniformity = float(acceleration.var(axis=0, ddof=1).max()) if len(acceleration) > 1 else float("nan")
+    return Smoothness(uniformity, _spike_ratio(acceleration, seams), _jerk(tips))
+
+
+def _spike_ratio(acceleration: FloatArray, seams: Sequence[int]) -> float:
+    size = np.abs(acceleration).mean(axis=1)
+    at_seam = np.zeros(len(size), bool)
+    for seam in seams:
+        begin = max(seam - SEAM_WINDOW - 2, 0)
+        at_seam[begin : max(seam + SEAM_WINDOW - 1, 0)] = True
+    if not at_seam.any() or at_seam.all():
+        return float("nan")
+    elsewhere = float(size[~at_seam].mean())
+    return float(size[at_seam].mean()) / elsewhere if elsewhere > 0 else float("inf")
+
+
+def _jerk(tips: FloatArray) -> float:
+    if len(tips) < 4:
+        return float("nan")
+    return float(np.linalg.norm(1000 * np.diff(tips, n=3, axis=0), axis=1).mean())
