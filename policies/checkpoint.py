@@ -1,0 +1,227 @@
+"""A checkpoint on disk, read and validated as far as that goes without torch and without running any of its code.
+
+Knows LeRobot's file names and the form of its JSON. What the fields of a policy type mean is its adapter's to know.
+Weights are read from safetensors alone: pickle files can run code, so they are named in the complaint and never opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from safetensors import SafetensorError, safe_open
+
+from policies.progress import Progress, Report, within
+from policies.source import Place
+from viewer_app.types import WhiskersError
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+PREPROCESSOR = "policy_preprocessor.json"
+POSTPROCESSOR = "policy_postprocessor.json"
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_OLD_NORMALISATION = ("normalize_inputs.", "normalize_targets.", "unnormalize_outputs.")
+"""How tensor names begin that LeRobot before 0.4 kept in the model, and now keeps in the processors."""
+_BLOCK = 1 << 22
+"""How much of a file is hashed at a time. [byte]"""
+
+
+class CheckpointError(WhiskersError):
+    """A checkpoint cannot be used. The message names the file and how to mend it."""
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One tensor of a weight file, without its values."""
+
+    dtype: str
+    """In safetensors' words, for example `F16`."""
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint folder whose files are all there and can be read."""
+
+    name: str
+    source: str
+    folder: Path
+    kind: str
+    """LeRobot's policy type."""
+    config: Mapping[str, object]
+    """`config.json` as it stands."""
+    steps: Mapping[str, tuple[Mapping[str, object], ...]]
+    """The entries of `PREPROCESSOR` and of `POSTPROCESSOR`, by file name."""
+    tensors: Mapping[str, TensorSpec]
+    """What the weight file holds."""
+    digest: str
+    """SHA-256 of every file that decides what the policy does, hexadecimal."""
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / WEIGHTS
+
+    def statistics_file(self, pipeline: str, registry_name: str) -> Path:
+        """The file with the statistics of a step, or the pipeline's own file where the step has none."""
+        for step in self.steps[pipeline]:
+            if step.get("registry_name") == registry_name and isinstance(step.get("state_file"), str):
+                return self.folder / str(step["state_file"])
+        return self.folder / pipeline
+
+
+def read_checkpoint(place: Place, report: Report) -> Checkpoint:
+    """Read all of a checkpoint but the values of its weights.
+
+    Args:
+        place: Where it is.
+        report: Told the progress, which for large weights is that of the digest.
+
+    Raises:
+        CheckpointError: If a file is missing or damaged, or of a form that Whiskers does not open.
+    """
+    folder = place.folder
+    report(Progress(f"Reading {place.name}", 0.0))
+    config = _read_config(folder)
+    kind = config.get("type")
+    if not isinstance(kind, str):
+        raise CheckpointError(
+            f"Checkpoint file {folder / CONFIG} does not say its policy type; if it is LeRobot's, add one such as "
+            '"type": "act".'
+        )
+    if (folder / "adapter_config.json").exists() or config.get("use_peft") is True:
+        raise CheckpointError(
+            f"Checkpoint {folder} is a PEFT (LoRA) adapter; merge it into its base policy and open what that gives."
+        )
+    tensors = _read_tensor_specs(folder)
+    steps = {name: _read_steps(folder, name) for name in (PREPROCESSOR, POSTPROCESSOR)}
+    state_files = [str(step["state_file"]) for entries in steps.values() for step in entries if "state_file" in step]
+    for name in state_files:
+        _tensor_specs(folder / name)
+    files = [CONFIG, WEIGHTS, *steps, *state_files]
+    return Checkpoint(
+        name=place.name,
+        source=place.source,
+        folder=folder,
+        kind=kind,
+        config=MappingProxyType(config),
+        steps=MappingProxyType(steps),
+        tensors=MappingProxyType(tensors),
+        digest=_digest(folder, sorted(set(files)), within(report, 0.1, 1.0)),
+    )
+
+
+def _read_config(folder: Path) -> dict[str, object]:
+    if not (folder / CONFIG).is_file():
+        inner = folder / "pretrained_model"
+        hint = f"did you mean {inner}?" if (inner / CONFIG).is_file() else "name the folder that LeRobot saved."
+        raise CheckpointError(f"Checkpoint {folder} has no {CONFIG}; {hint}")
+    return _read_json(folder / CONFIG)
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"Checkpoint file {path} cannot be read ({error.strerror}).") from None
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"Checkpoint file {path} is not valid JSON ({error}); copy or save it again.") from None
+    if not isinstance(value, dict):
+        raise CheckpointError(f"Checkpoint file {path} must hold one JSON object; copy or save it again.")
+    return value
+
+
+def _read_tensor_specs(folder: Path) -> dict[str, TensorSpec]:
+    """What the weight file holds, if it is one that Whiskers opens."""
+    if not (folder / WEIGHTS).is_file():
+        pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
+        if pickles:
+            raise CheckpointError(
+                f"Checkpoint {folder} has {', '.join(pickles)} but no {WEIGHTS}; pickle files can run code and are not "
+                "opened: load it where you trust it and save it again with LeRobot's save_pretrained."
+            )
+        raise CheckpointError(f"Checkpoint {folder} has no {WEIGHTS}; copy it from where the policy was trained.")
+    specs = _tensor_specs(folder / WEIGHTS)
+    old = [name for name in specs if name.startswith(_OLD_NORMALISATION)]
+    if old:
+        raise CheckpointError(
+            f"Checkpoint {folder} keeps its normalisation in {WEIGHTS} ({old[0]} and {len(old) - 1} more), as LeRobot "
+            f"did before 0.4; convert it with `{migration(folder)}`."
+        )
+    return specs
+
+
+def migration(folder: Path) -> str:
+    """The command that turns a checkpoint of LeRobot before 0.4 into a present one."""
+    return f"python -m lerobot.processor.migrate_policy_normalization --pretrained-path {folder}"
+
+
+def _tensor_specs(path: Path) -> dict[str, TensorSpec]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            return {name: TensorSpec(each.get_dtype(), tuple(each.get_shape())) for name, each in slices.items()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"Checkpoint file {path} is truncated or damaged ({' '.join(str(error).split())}); copy it again."
+        ) from None
+
+
+def _read_steps(folder: Path, name: str) -> tuple[Mapping[str, object], ...]:
+    """The entries of a processor file, each naming a step by LeRobot's registry and its statistics by a plain file."""
+    path = folder / name
+    if not path.is_file():
+        raise CheckpointError(
+            f"Checkpoint {folder} has no {name}, without which its numbers have no scale; copy it from where the "
+            f"policy was trained, or convert an old checkpoint with `{migration(folder)}`."
+        )
+    entries = _read_json(path).get("steps")
+    if not isinstance(entries, list):
+        raise CheckpointError(f"Checkpoint file {path} has no list of steps; copy or save it again.")
+    return tuple(_checked_step(path, index, entry) for index, entry in enumerate(entries))
+
+
+def _checked_step(path: Path, index: int, entry: object) -> Mapping[str, object]:
+    if not isinstance(entry, dict) or not isinstance(entry.get("registry_name"), str):
+        given = entry.get("class") if isinstance(entry, dict) else entry
+        raise CheckpointError(
+            f"Checkpoint file {path}: step {index} ({given!r}) is not one of LeRobot's registered steps, and code that "
+            "a checkpoint names is not imported; save it with registered steps."
+        )
+    if "state_file" in entry:
+        state_file = entry["state_file"]
+        if not isinstance(state_file, str) or not state_file.isprintable() or Path(state_file).name != state_file:
+            raise CheckpointError(
+                f"Checkpoint file {path}: step {index} must name a file beside it as state_file, not {state_file!r}."
+            )
+        if not (path.parent / state_file).is_file():
+            raise CheckpointError(
+                f"Checkpoint {path.parent} has no {state_file}, which holds the statistics that {path.name} names; "
+                "copy it from where the policy was trained."
+            )
+    return MappingProxyType(entry)
+
+
+def _digest(folder: Path, names: list[str], report: Report) -> str:
+    """SHA-256 over name, size and content of each file."""
+    total = sum((folder / name).stat().st_size for name in names) or 1
+    hasher, done = hashlib.sha256(), 0
+    for name in names:
+        hasher.update(f"{name}\0{(folder / name).stat().st_size}\0".encode())
+        for block in _blocks(folder / name):
+            hasher.update(block)
+            done += len(block)
+            report(Progress("Hashing the weights", min(done / total, 1.0)))
+    return hasher.hexdigest()
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                yield block
+    except OSError as error:
+        raise CheckpointError(f"Checkpoint file {path} cannot be read ({error.strerror}).") from None

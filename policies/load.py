@@ -1,0 +1,73 @@
+"""From what a person types to a policy in this process, and the table of the policy types that Whiskers can run.
+
+To add a type: one adapter module with a function like `act.load_act`, and one row here. torch, LeRobot and the adapter
+are imported when a checkpoint of that type is loaded, not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from policies.checkpoint import CONFIG, Checkpoint, CheckpointError, read_checkpoint
+from policies.lazy_package import defer_init
+from policies.progress import Progress, Report, ignore, within
+from policies.source import find_folder
+from viewer_app.types import Policy, WhiskersError
+
+Loader = Callable[[Checkpoint, str, Report], Policy]
+"""(checkpoint, device, report) to the policy."""
+
+
+def _act() -> Loader:
+    from policies.act import load_act
+
+    return load_act
+
+
+ADAPTERS: Mapping[str, Callable[[], Loader]] = {"act": _act}
+"""LeRobot's policy type to what imports its adapter."""
+
+
+def load(source: str, report: Report = ignore, device: str = "cpu") -> Policy:
+    """The policy of a checkpoint, in this process.
+
+    Sets torch to one thread. On two cores its second thread waits for the window and the physics, and they for it: a
+    small ACT's chunk takes 64 ms in the median and 234 ms at worst with two threads, 53 ms and 56 ms with one.
+
+    Args:
+        source: A folder, `demo:NAME` or a hub id. See `source.find_folder`.
+        report: Told the progress; it may raise `LoadingCancelledError`.
+        device: torch's name of where the model is to run.
+
+    Raises:
+        WhiskersError: If there is no such checkpoint, or it cannot be used.
+    """
+    place = find_folder(source, report)
+    checkpoint = read_checkpoint(place, within(report, 0.0, 0.05))
+    if checkpoint.kind not in ADAPTERS:
+        raise CheckpointError(
+            f"Checkpoint file {checkpoint.folder / CONFIG} is of policy type {checkpoint.kind!r}; Whiskers runs "
+            f"{', '.join(ADAPTERS)}."
+        )
+    report(Progress("Importing torch", 0.05))
+    import torch
+
+    torch.set_num_threads(1)
+    _check_device(device)
+    report(Progress(f"Importing LeRobot's {checkpoint.kind}", 0.35))
+    defer_init("lerobot.policies")
+    load_kind = ADAPTERS[checkpoint.kind]()
+    policy = load_kind(checkpoint, device, within(report, 0.9, 1.0))
+    report(Progress("Ready", 1.0))
+    return policy
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise WhiskersError(
+            f"Device {device!r} is not available here ({str(error).strip().splitlines()[0]}); use cpu."
+        ) from None

@@ -1,0 +1,35 @@
+"""How a long load says how far it is, and how it is stopped. Plain data; nothing of torch or LeRobot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from viewer_app.types import WhiskersError
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a load is."""
+
+    text: str
+    """What is being done now, in a few words for a person."""
+    fraction: float
+    """Share of the usual loading time that has passed, 0 .. 1. Never decreases during a load."""
+
+
+Report = Callable[[Progress], None]
+"""Told the progress from time to time. It may raise `LoadingCancelledError` to stop the load."""
+
+
+class LoadingCancelledError(WhiskersError):
+    """A person stopped the load."""
+
+
+def ignore(progress: Progress) -> None:
+    """A report for callers that do not care."""
+
+
+def within(report: Report, low: float, high: float) -> Report:
+    """A report for a part of the load, whose 0 .. 1 is `low` .. `high` of the whole."""
+    return lambda progress: report(Progress(progress.text, low + (high - low) * progress.fraction))

@@ -1,0 +1,1 @@
+"""Traces to disk and back, and videos of them."""
