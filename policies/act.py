@@ -180,6 +180,11 @@ def _try_once(
     )
     try:
         predict([blank], 0, 0, Want())
+    except WhiskersError as error:  # The observation fits, so it is the answer that was refused.
+        raise CheckpointError(
+            f"Checkpoint {checkpoint.folder} answers a blank observation with NaN or infinity; its weights or "
+            "statistics are damaged, so take an earlier checkpoint."
+        ) from error
     except Exception as error:  # Whatever stops LeRobot's code here would stop every step of an episode.
         raise CheckpointError(
             f"Checkpoint {checkpoint.folder} loads but cannot answer a blank observation ({reason(error)}); check its "

@@ -99,11 +99,13 @@ def inputs_of(config: PreTrainedConfig, checkpoint: Checkpoint) -> Inputs:
     sizes = {STATE: 0, ENVIRONMENT_STATE: 0}
     for key, feature in (config.input_features or {}).items():
         shape = tuple(feature.shape)
+        # Not a matter of course: LeRobot's decoder lets None pass for a number.
+        countable = all(isinstance(size, int) and size > 0 for size in shape)
         if feature.type is FeatureType.VISUAL:
-            if len(shape) != 3 or shape[0] != 3 or min(shape) < 1:
+            if not countable or len(shape) != 3 or shape[0] != 3:
                 raise CheckpointError(f"Checkpoint file {path}: {key} must have shape (3, height, width), not {shape}.")
             cameras[_camera_name(key)] = CameraInput(key, shape[1], shape[2])
-        elif key in sizes and len(shape) == 1 and shape[0] > 0:
+        elif key in sizes and countable and len(shape) == 1:
             sizes[key] = shape[0]
         else:
             raise CheckpointError(
@@ -111,7 +113,7 @@ def inputs_of(config: PreTrainedConfig, checkpoint: Checkpoint) -> Inputs:
                 f"pictures, {STATE} and {ENVIRONMENT_STATE}."
             )
     action = config.action_feature
-    if action is None or len(action.shape) != 1 or action.shape[0] < 1:
+    if action is None or len(action.shape) != 1 or not isinstance(action.shape[0], int) or action.shape[0] < 1:
         raise CheckpointError(f"Checkpoint file {path}: output_features must hold the action, of shape (n,).")
     return Inputs(checkpoint.name, cameras, sizes[STATE], sizes[ENVIRONMENT_STATE])
 

@@ -73,6 +73,25 @@ def load_processors(checkpoint: Checkpoint, config: PreTrainedConfig, inputs: In
     """
     before = _pipeline(checkpoint, PREPROCESSOR, device)
     after = _pipeline(checkpoint, POSTPROCESSOR, "cpu")
+    try:
+        return _understood(checkpoint, config, inputs, before, after)
+    except CheckpointError:
+        raise
+    except Exception as error:  # LeRobot's steps take settings of any form, and fail where they use them.
+        raise CheckpointError(
+            f"Checkpoint {checkpoint.folder}: {PREPROCESSOR} or {POSTPROCESSOR} has a setting that LeRobot cannot use "
+            f"({reason(error)}); copy them from where the policy was trained."
+        ) from error
+
+
+def _understood(
+    checkpoint: Checkpoint,
+    config: PreTrainedConfig,
+    inputs: Inputs,
+    before: PolicyProcessorPipeline,
+    after: PolicyProcessorPipeline,
+) -> Processors:
+    """Both pipelines, checked, with what they do."""
     normalisers = [step for step in before.steps if isinstance(step, NormalizerProcessorStep)]
     unnormalisers = [step for step in after.steps if isinstance(step, UnnormalizerProcessorStep)]
     for key, feature in (config.input_features or {}).items():

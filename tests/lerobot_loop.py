@@ -28,7 +28,8 @@ class LeRobotLoop:
     def act(self, observation: Observation) -> Float32Array:
         """The action for one control step. Shape (n,)."""
         with torch.inference_mode():
-            return self._after(self.policy.select_action(self._batch(observation)))[0].numpy()
+            action: Float32Array = self._after(self.policy.select_action(self._batch(observation)))[0].numpy()
+        return action
 
     def chunk(self, observation: Observation) -> Float32Array:
         """A whole chunk, each row through the postprocessor by itself. Shape (H, n)."""

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +37,10 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def copy(good: Path, tmp_path: Path) -> Path:
+def copy(good: Path, tmp_path: Path) -> Iterator[Path]:
     """The good checkpoint again. Its files are links: unlink one before writing it."""
-    return Path(shutil.copytree(good, tmp_path / "act", copy_function=os.link))
+    yield Path(shutil.copytree(good, tmp_path / "act", copy_function=os.link))
+    shutil.rmtree(tmp_path)  # pytest would keep 45 MB of each.
 
 
 def rewrite(path: Path, content: bytes) -> None:
@@ -157,7 +158,11 @@ DAMAGE: dict[str, tuple[Damage, str, str]] = {
         HEAD,
         "earlier checkpoint",
     ),
-    "weights overflow": (change_tensors(WEIGHTS, lambda t: t[HEAD].fill_(3e38)), "NaN or infinity", "check"),
+    "weights overflow": (
+        change_tensors(WEIGHTS, lambda t: t[HEAD].fill_(3e38)),
+        "NaN or infinity",
+        "earlier checkpoint",
+    ),
     "old normalisation": (
         change_tensors(WEIGHTS, lambda t: t.update({"normalize_inputs.buffer_observation_state.mean": torch.zeros(6)})),
         "normalize_inputs.buffer_observation_state.mean",
@@ -207,6 +212,16 @@ DAMAGE: dict[str, tuple[Damage, str, str]] = {
         "valid are .*normalizer_processor",
     ),
     "step by import": (change_json(BEFORE, "steps", 0, to={"class": "os.system"}), "'os.system'", "registered steps"),
+    "picture size not a number": (
+        change_json(CONFIG, "input_features", "observation.images.wrist_cam", "shape", to=[3, None, 40]),
+        "observation.images.wrist_cam",
+        r"must have shape \(3, height, width\)",
+    ),
+    "normalisation of no form": (
+        change_json(BEFORE, "steps", 3, "config", "norm_map", to=""),
+        BEFORE,
+        "copy",
+    ),
     "step with a wrong setting": (
         change_json(BEFORE, "steps", 3, "config", "eps", to={}),
         "blank observation",
@@ -312,8 +327,10 @@ def observe(seed: int) -> Observation:
     return Observation(0.0, rng.uniform(-100, 100, 6).astype(np.float32), images)
 
 
-def corrupted(content: bytes, rng: np.random.Generator) -> bytes:
-    """The content cut short, or with a few of its bytes changed."""
+def corrupted(file: str, content: bytes, rng: np.random.Generator) -> bytes:
+    """The content cut short, with a few bytes changed, or, if it is JSON, with one of its values replaced."""
+    if file.endswith(".json") and rng.random() < 0.6:
+        return json.dumps(with_one_replaced(json.loads(content), rng)).encode()
     if rng.random() < 0.25:
         return content[: int(rng.integers(len(content)))]
     raw = np.frombuffer(content, np.uint8).copy()
@@ -324,12 +341,24 @@ def corrupted(content: bytes, rng: np.random.Generator) -> bytes:
     return raw.tobytes()
 
 
-@pytest.mark.parametrize("seed", range(5))
+def with_one_replaced(value: object, rng: np.random.Generator) -> object:
+    """A JSON value with something inside it, or itself, replaced."""
+    if isinstance(value, dict) and value and rng.random() < 0.9:
+        key = list(value)[rng.integers(len(value))]
+        return {**value, key: with_one_replaced(value[key], rng)}
+    if isinstance(value, list) and value and rng.random() < 0.9:
+        at = int(rng.integers(len(value)))
+        return [*value[:at], with_one_replaced(value[at], rng), *value[at + 1 :]]
+    others: tuple[object, ...] = (None, -1, 0, 2, 0.5, "", "x", "MIN_MAX", "IDENTITY", [], {}, True, [1, 2])
+    return others[rng.integers(len(others))]
+
+
+@pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("file", [CONFIG, WEIGHTS, BEFORE, AFTER, BEFORE_STATE, AFTER_STATE])
 def test_damage_anywhere_is_told_or_is_another_policy(good: Path, copy: Path, file: str, seed: int) -> None:
     """A damaged file gives one sentence, or a policy of another digest that does what LeRobot does with those files."""
     rng = np.random.default_rng([seed, *file.encode()])
-    rewrite(copy / file, corrupted((good / file).read_bytes(), rng))
+    rewrite(copy / file, corrupted(file, (good / file).read_bytes(), rng))
     try:
         policy = load(str(copy))
         chunk = policy.predict([observe(seed)], 0, 0, Want())

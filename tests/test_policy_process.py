@@ -50,8 +50,9 @@ def process(folder: Path) -> Iterator[PolicyProcess]:
     assert not children()
 
 
-def children() -> list[int]:
-    return [child.pid or 0 for child in multiprocessing.active_children() if child.name.startswith("policy")]
+def children() -> set[int]:
+    """Process ids of the living policy processes."""
+    return {child.pid or 0 for child in multiprocessing.active_children() if child.name.startswith("policy")}
 
 
 def test_answers_are_those_of_this_process(process: PolicyProcess, inside: Policy) -> None:
@@ -91,9 +92,11 @@ def test_call_is_cancelled_from_another_thread(process: PolicyProcess, inside: P
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_death_of_the_child_is_one_sentence(folder: Path) -> None:
     """A child killed from outside, while it loads or later, gives one sentence that says how it ended."""
+    others = children()
     policy = PolicyProcess.start(str(folder))
-    os.kill(children()[-1], signal.SIGKILL)
-    with pytest.raises(WhiskersError, match="ended by SIGKILL.*starts it again") as caught:
+    (child,) = children() - others
+    os.kill(child, signal.SIGKILL)
+    with pytest.raises(WhiskersError, match=r"ended by SIGKILL.*starts it again") as caught:
         policy.wait()
     assert "\n" not in str(caught.value)
     policy.close()
@@ -103,8 +106,9 @@ def test_death_of_the_child_is_one_sentence(folder: Path) -> None:
 def test_death_between_calls_is_told_at_the_next(process: PolicyProcess) -> None:
     """A loaded child killed from outside is told of by the next call, not passed over."""
     process.wait()
-    os.kill(children()[-1], signal.SIGKILL)
-    with pytest.raises(WhiskersError, match="ended by SIGKILL.*starts it again"):
+    (child,) = children()
+    os.kill(child, signal.SIGKILL)
+    with pytest.raises(WhiskersError, match=r"ended by SIGKILL.*starts it again"):
         process.predict([observe(0)], 0, 0, Want())
 
 

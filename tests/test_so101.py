@@ -23,7 +23,8 @@ def test_joint_names_are_lerobots(scene: Scene) -> None:
 
 def test_masses_are_the_published_ones(scene: Scene) -> None:
     """The links' masses are the published ones, 0.632 kg in all; what is drawn weighs nothing."""
-    masses = dict(base=0.147, shoulder=0.100, upper_arm=0.103, lower_arm=0.104, wrist=0.079, gripper=0.087, moving_jaw=0.012)
+    masses = {"base": 0.147, "shoulder": 0.1, "upper_arm": 0.103, "lower_arm": 0.104, "wrist": 0.079, "gripper": 0.087}
+    masses["moving_jaw"] = 0.012
     for body, mass in masses.items():
         assert scene.model.body(body).mass[0] == pytest.approx(mass)
     assert scene.model.body("base").subtreemass[0] == pytest.approx(0.632)
@@ -59,7 +60,9 @@ def test_kinematics_are_the_published_ones(
 def test_only_what_must_collides(scene: Scene) -> None:
     """Pads, table, block and bowl collide; all that is drawn on the arm does not, so contacts stay few and cheap."""
     model = scene.model
-    solid = {model.geom(i).name or model.body(model.geom_bodyid[i]).name for i in range(model.ngeom) if model.geom_contype[i]}
+    solid = {
+        model.geom(i).name or model.body(model.geom_bodyid[i]).name for i in range(model.ngeom) if model.geom_contype[i]
+    }
     assert solid == {"fixed_pad", "moving_pad", "table", "block_box", "bowl_floor", "bowl"}
 
 

@@ -16,7 +16,10 @@ def check_fit(info: PolicyInfo, scene: Scene) -> None:
     for name, (height, width) in info.cameras.items():
         size = scene.spec.cameras.get(name)
         if size is None:
-            raise WhiskersError(f"Policy {info.name} reads camera {name!r}; scene {scene.name} has {has}.")
+            raise WhiskersError(
+                f"Policy {info.name} reads camera {name!r}; scene {scene.name} has {has}: add it to "
+                f"{scene.path.name}, or open the scene that the policy was trained in."
+            )
         if (size.height, size.width) != (height, width):
             raise WhiskersError(
                 f"Policy {info.name} was trained on {width}x{height} pictures of camera {name!r}; scene {scene.name} "
@@ -26,5 +29,5 @@ def check_fit(info: PolicyInfo, scene: Scene) -> None:
         if count not in (0, scene.n_action) or (noun == "action" and count == 0):
             raise WhiskersError(
                 f"Policy {info.name} has {count} {noun} dimensions; scene {scene.name} has {scene.n_action} joints "
-                f"({', '.join(scene.joint_names)})."
+                f"({', '.join(scene.joint_names)}): open the scene of the robot that it was trained on."
             )

@@ -1,7 +1,8 @@
 """A scripted expert for the built-in scene: picks the block up and drops it in the bowl.
 
-It plans once, from the block's pose: inverse kinematics for a handful of grip poses, then a smooth ramp between them in
-joint space. It knows the scene's body names and the true pose of the block, and nothing of images, policies or datasets.
+It plans once, from the block's pose: inverse kinematics for a handful of grip poses, then a smooth ramp between them
+in joint space. It knows the scene's body names and the true pose of the block, and nothing of images, policies or
+datasets.
 
     python -m policies.training.expert --episodes 100 --seed 0
 """
@@ -80,8 +81,8 @@ def block_pose(world: MujocoWorld) -> tuple[FloatArray, float]:
 def grasp_yaw(block_xy: FloatArray, block_yaw: float) -> float:
     """The direction to open in, of the four that fit a square block: the one that needs the least wrist roll. [rad]
 
-    With the wrist straight, the gripper opens away from the pan axis. So the roll is never more than 45 degrees, and any
-    rotation of the block can be taken.
+    With the wrist straight, the gripper opens away from the pan axis. So the roll is never more than 45 degrees, and
+    any rotation of the block can be taken.
     """
     straight = np.arctan2(block_xy[1], block_xy[0] - PAN_AXIS_X)
     quarter = np.pi / 2
@@ -125,7 +126,7 @@ class Planner:
         self._limits = [mink.ConfigurationLimit(scene.model)]
         local = np.empty(9)
         mujoco.mju_quat2Mat(local, scene.model.site_quat[scene.site_id])
-        self._R_gripper_site = local.reshape(3, 3)
+        self._site_in_gripper = local.reshape(3, 3)
 
     def solve(self, start: FloatArray, waypoint: Waypoint, iterations: int = 40) -> FloatArray:
         """Joint angles that put the open hand over a waypoint, pointing down.
@@ -143,8 +144,8 @@ class Planner:
         q[scene.qpos_index] = start
         configuration.update(q)
         cos, sin = np.cos(waypoint.yaw), np.sin(waypoint.yaw)
-        R_world_gripper = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
-        rotation = mink.SO3.from_matrix(R_world_gripper @ self._R_gripper_site)
+        gripper_in_world = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+        rotation = mink.SO3.from_matrix(gripper_in_world @ self._site_in_gripper)
         self._task.set_target(mink.SE3.from_rotation_and_translation(rotation, waypoint.position))
         for _ in range(iterations):
             velocity = mink.solve_ik(
@@ -176,7 +177,7 @@ class Unsteady:
 
     def __init__(self, scene: Scene, deviation: float, rng: Generator) -> None:
         self._scene, self._deviation, self._rng = scene, deviation, rng
-        self._offset = np.zeros(scene.n_action)
+        self._offset: FloatArray = np.zeros(scene.n_action)
 
     def __call__(self, target: Float32Array) -> Float32Array:
         """What is executed instead of `target`. Shape (n,). [scene units]"""

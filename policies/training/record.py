@@ -1,7 +1,8 @@
 """Records demonstrations of the scripted expert as a LeRobotDataset, through LeRobot's own dataset API.
 
-Observations come from the same world and the same camera renderer that run policies, in scene units. The action recorded
-at a step is the expert's clean joint target, also where a noisy one was executed: so the data show how to come back.
+Observations come from the same world and the same camera renderer that run policies, in scene units. The action
+recorded at a step is the expert's clean joint target, also where a noisy one was executed: so the data show how to come
+back.
 Only successful episodes are kept. Seeds from 900 are for validation and from 1000 for evaluation: never record those.
 
     python -m policies.training.record --out DIR --episodes 120 --seed 0
@@ -28,7 +29,11 @@ FIRST_HELD_OUT_SEED = 900
 
 def features_of(scene: Scene) -> dict[str, dict[str, object]]:
     """LeRobot's description of what a frame holds. Images are stored losslessly."""
-    joints = {"dtype": "float32", "shape": (scene.n_action,), "names": [f"{name}.pos" for name in scene.joint_names]}
+    joints: dict[str, object] = {
+        "dtype": "float32",
+        "shape": (scene.n_action,),
+        "names": [f"{name}.pos" for name in scene.joint_names],
+    }
     features: dict[str, dict[str, object]] = {"observation.state": joints, "action": dict(joints)}
     for name, camera in scene.spec.cameras.items():
         features[f"observation.images.{name}"] = {

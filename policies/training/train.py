@@ -1,8 +1,9 @@
-"""Trains the demo ACT policy on a recorded dataset with LeRobot's own trainer, from random weights, on the CPU.
+"""Trains the demo ACT policy on a recorded dataset with LeRobot's own trainer, on the CPU.
 
-This is `lerobot-train` with our arguments and a fixed seed; it adds no training code. It knows nothing of the simulator.
+This is `lerobot-train` with our arguments and a fixed seed, begun from the backbone that `warm_start` made; it adds no
+training code. It knows nothing of the simulator.
 
-    python -m policies.training.train --dataset DIR --out DIR
+    python -m policies.training.train --dataset DIR --warm-start DIR --out DIR
 
 Further arguments are handed to `lerobot-train` and win over ours. What differs from LeRobot's defaults, and why:
 
@@ -27,26 +28,30 @@ STEPS = 9000
 LEARNING_RATE = 3e-4
 
 
-def arguments(dataset: Path, out: Path, steps: int, save_every: int) -> list[str]:
+SHAPE: dict[str, object] = {
+    "chunk_size": 40,
+    "n_action_steps": 20,
+    "dim_model": 256,
+    "dim_feedforward": 1024,
+    "n_encoder_layers": 3,
+    "n_decoder_layers": 1,
+    "n_vae_encoder_layers": 2,
+    "dropout": 0.0,
+}
+"""What differs from LeRobot's ACT in the network."""
+
+
+def arguments(dataset: Path, warm_start: Path, out: Path, steps: int, save_every: int) -> list[str]:
     """The command line of `lerobot-train`."""
     values: dict[str, object] = {
         "dataset.repo_id": "local/so101_pick_and_place",
         "dataset.root": dataset,
         "output_dir": out,
         "job_name": "so101_act",
-        "policy.type": "act",
+        "policy.path": warm_start,
         "policy.device": "cpu",
         "policy.use_amp": "true",
         "policy.push_to_hub": "false",
-        "policy.pretrained_backbone_weights": "null",
-        "policy.chunk_size": 40,
-        "policy.n_action_steps": 20,
-        "policy.dim_model": 256,
-        "policy.dim_feedforward": 1024,
-        "policy.n_encoder_layers": 3,
-        "policy.n_decoder_layers": 1,
-        "policy.n_vae_encoder_layers": 2,
-        "policy.dropout": 0.0,
         "use_policy_training_preset": "false",
         "optimizer.type": "adamw",
         "optimizer.lr": LEARNING_RATE,
@@ -96,6 +101,7 @@ def main() -> None:
     """Train; the last checkpoint is OUT/checkpoints/last/pretrained_model."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--dataset", type=Path, required=True, help="folder that policies.training.record made")
+    parser.add_argument("--warm-start", type=Path, required=True, help="folder that policies.training.warm_start made")
     parser.add_argument("--out", type=Path, required=True, help="a folder that does not exist yet")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--save-every", type=int, default=1000, help="steps between checkpoints")
@@ -107,7 +113,7 @@ def main() -> None:
 
     torch.set_num_threads(options.threads)
     read_chunks_without_images()
-    ours = arguments(options.dataset, options.out, options.steps, options.save_every)
+    ours = arguments(options.dataset, options.warm_start, options.out, options.steps, options.save_every)
     replaced = {argument.split("=")[0] for argument in extra}
     sys.argv = ["lerobot-train", *(a for a in ours if a.split("=")[0] not in replaced), *extra]
     train()

@@ -1,0 +1,189 @@
+"""Gives the window what it asks for: policies in processes of their own, recordings, files in the session's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import assert_never
+
+from policies.process import Failed, Loaded, Loading, PolicyProcess
+from recordings.folder import Recording, is_recording, open_recording, save, snippets_of
+from recordings.recorder import Recorder
+from viewer_app.commands import Say
+from viewer_app.engine import Engine
+from viewer_app.gui.contracts import LoadProgress, PolicyLoading, Session
+from viewer_app.headless import open_engine
+from viewer_app.scene import Scene
+from viewer_app.types import Policy, WhiskersError
+from viewer_app.view import View
+
+
+class ProcessLoading:
+    """A checkpoint that loads in a process of its own. Implements `contracts.PolicyLoading`."""
+
+    def __init__(self, source: str, device: str) -> None:
+        """
+        Args:
+            source: A folder, `demo:NAME` or a hub id.
+            device: torch's name of where the model is to run.
+        """
+        self._source = source
+        self._process = PolicyProcess.start(source, device)
+
+    @property
+    def source(self) -> str:
+        return self._source
+
+    def poll(self) -> LoadProgress | Policy | WhiskersError:
+        match self._process.poll():
+            case Loading(progress):
+                return LoadProgress(progress.text, progress.fraction)
+            case Loaded():
+                return self._process
+            case Failed(error):
+                return error
+            case other:
+                assert_never(other)
+
+    def cancel(self) -> None:
+        self._process.cancel()
+
+    def close(self) -> None:
+        self._process.close()
+
+
+class SessionFiles:
+    """The files of one sitting, in a folder that is made when the first of them is written.
+
+    Implements `contracts.Files`.
+    """
+
+    def __init__(self, folder: Path, device: str) -> None:
+        """
+        Args:
+            folder: The session's own. Need not exist.
+            device: torch's name of where policies are to run.
+        """
+        self._folder = folder
+        self._device = device
+        self._recorders: list[Recorder] = []
+
+    def close(self) -> None:
+        """Finish what is being written."""
+        for recorder in self._recorders:
+            recorder.close()
+
+    def open(self, path: str) -> PolicyLoading | Session:
+        place = Path(path).expanduser()
+        # What a file dialog gives when a person picks the file inside.
+        if place.is_file() and place.name in ("recording.json", "config.json"):
+            place = place.parent
+        if is_recording(place):
+            return self.recorded_session(place)
+        return ProcessLoading(str(place) if place.exists() else path, self._device)
+
+    def save(self, view: View) -> Path:
+        folder = self.new_file("saved")
+        policies = [lane.policy for lane in view.lanes if lane.policy is not None]
+        save(folder, view.scene, snippets_of(view), policies)
+        return folder
+
+    def new_file(self, name: str) -> Path:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WhiskersError(f"Folder {self._folder} cannot be made ({error.strerror}).") from None
+        stem, suffix = Path(name).stem, Path(name).suffix
+        candidates = (self._folder / f"{stem}-{number}{suffix}" for number in count(1))
+        return next(path for path in candidates if not path.exists())
+
+    def new_recorder(self, view: View, complain: Callable[[str], None]) -> Recorder:
+        """A recorder that writes into the session's folder until `close`.
+
+        Raises:
+            WhiskersError: If the folder cannot be written.
+        """
+        policies = [lane.policy for lane in view.lanes if lane.policy is not None]
+        self._recorders.append(Recorder(self.new_file("recording"), view.scene, policies, complain))
+        return self._recorders[-1]
+
+    def new_session(self, scene: Scene, source: str, seed: int, start_running: bool) -> Session:
+        """A session that begins with an episode of `seed`, driven by the checkpoint once it has loaded."""
+        recorder = _SessionRecorder(self, steps_before=0)
+        return Session(
+            scene=scene,
+            open_engine=recorder.around(lambda publish: open_engine(scene, None, seed, publish)),
+            policy=ProcessLoading(source, self._device),
+            watch=recorder.watch,
+            start_running=start_running,
+        )
+
+    def recorded_session(self, folder: Path) -> Session:
+        """A session that shows a recording. Its checkpoint loads too where there still is one, to go on from there.
+
+        Raises:
+            WhiskersError: If it cannot be read.
+        """
+        recording = open_recording(folder)
+        traces = recording.lanes[0]
+        recorder = _SessionRecorder(self, steps_before=sum(len(trace) for trace in traces))
+        source = recording.policies[0].source if recording.policies else None
+        return Session(
+            scene=recording.scene,
+            open_engine=recorder.around(lambda publish: _open_recorded(recording, publish)),
+            policy=None if source is None else ProcessLoading(source, self._device),
+            watch=recorder.watch,
+        )
+
+
+class _SessionRecorder:
+    """Records a session from its first step on, so that a crash loses next to nothing of it."""
+
+    def __init__(self, files: SessionFiles, steps_before: int) -> None:
+        """
+        Args:
+            files: Says where.
+            steps_before: Steps that the session begins with and that are on the disk already.
+        """
+        self._files = files
+        self._steps_before = steps_before
+        self._recorder: Recorder | None = None
+        self._failed = False
+        self._engine: Engine | None = None
+
+    def around(self, open_it: Callable[[Callable[[View], None]], Engine]) -> Callable[[Callable[[View], None]], Engine]:
+        """An engine opener that lets the recorder's complaints appear in the window."""
+
+        def open_and_know(publish: Callable[[View], None]) -> Engine:
+            self._engine = open_it(publish)
+            return self._engine
+
+        return open_and_know
+
+    def watch(self, view: View) -> None:
+        """Told every view, on the engine thread."""
+        traces = snippets_of(view)
+        if self._recorder is None and not self._failed:
+            if sum(each.snippet.length for each in traces) <= self._steps_before:
+                return
+            try:
+                self._recorder = self._files.new_recorder(view, self._complain)
+            except WhiskersError as error:
+                self._failed = True
+                self._complain(str(error))
+        if self._recorder is not None:
+            self._recorder.offer(traces)
+
+    def _complain(self, sentence: str) -> None:
+        if self._engine is not None:
+            self._engine.send(Say(sentence))
+
+
+def _open_recorded(recording: Recording, publish: Callable[[View], None]) -> Engine:
+    engine = open_engine(recording.scene, None, recording.lanes[0][-1].seed, publish)
+    engine.lanes[0].adopt(recording.lanes[0])
+    for note in recording.notes:
+        engine.send(Say(note))
+    engine.publish()
+    return engine
