@@ -1,8 +1,9 @@
-"""What all tests share: no network, one thread for torch, and which files an environment without torch can collect."""
+"""What all tests share: no network, one thread for torch, and what is left out without torch or a display."""
 
 from __future__ import annotations
 
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,3 +19,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if find_spec("torch") is not None or not collection_path.name.startswith("test_"):
         return None
     return True if "mark.core" not in collection_path.read_text(encoding="utf-8") else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the real window need a display; `make test` always brings one."""
+    if not sys.platform.startswith("linux") or os.environ.get("DISPLAY"):
+        return
+    for item in items:
+        if item.get_closest_marker("window") is not None:
+            item.add_marker(pytest.mark.skip(reason="no display: run make test, or pytest under xvfb-run"))

@@ -230,7 +230,7 @@ def test_a_due_step_has_no_coming_actions(engine: Engine) -> None:
     send(engine, Step(8))
     queue = queue_at(engine.lanes[0].trace, 8, 8, past=4, cells=20)
     assert (queue.chunks[4:] == -1).all()
-    assert queue.words == "the policy is asked at this step"
+    assert queue.words == "the policy is asked\nat this step"
 
 
 def test_an_ensemble_counts_its_members(engine: Engine) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import assert_never
 
 from policies.process import Failed, Loaded, Loading, PolicyProcess
+from policies.progress import LoadingCancelledError
 from recordings.folder import Recording, is_recording, open_recording, save, snippets_of
 from recordings.recorder import Recorder
 from viewer_app.commands import Say
@@ -20,7 +21,11 @@ from viewer_app.view import View
 
 
 class ProcessLoading:
-    """A checkpoint that loads in a process of its own. Implements `contracts.PolicyLoading`."""
+    """A checkpoint that loads in a process of its own. Implements `contracts.PolicyLoading`.
+
+    The process is started by the first poll, which comes with the window's first frame: its imports must not compete
+    with those that the window is waiting for.
+    """
 
     def __init__(self, source: str, device: str) -> None:
         """
@@ -29,13 +34,19 @@ class ProcessLoading:
             device: torch's name of where the model is to run.
         """
         self._source = source
-        self._process = PolicyProcess.start(source, device)
+        self._device = device
+        self._process: PolicyProcess | None = None
+        self._cancelled = False
 
     @property
     def source(self) -> str:
         return self._source
 
     def poll(self) -> LoadProgress | Policy | WhiskersError:
+        if self._process is None:
+            if self._cancelled:
+                return LoadingCancelledError(f"Loading {self._source} was cancelled.")
+            self._process = PolicyProcess.start(self._source, self._device)
         match self._process.poll():
             case Loading(progress):
                 return LoadProgress(progress.text, progress.fraction)
@@ -47,10 +58,13 @@ class ProcessLoading:
                 assert_never(other)
 
     def cancel(self) -> None:
-        self._process.cancel()
+        self._cancelled = True
+        if self._process is not None:
+            self._process.cancel()
 
     def close(self) -> None:
-        self._process.close()
+        if self._process is not None:
+            self._process.close()
 
 
 class SessionFiles:

@@ -1,0 +1,180 @@
+"""What a person can ask of the window itself: one table for keys, help and palette, beside the engine's commands.
+
+Nothing here knows how an action is carried out, nor which toolkit reads the keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from viewer_app.commands import Command
+from viewer_app.view import Look
+
+
+class Action(Enum):
+    """One thing that the window does when told to."""
+
+    PLAY = auto()
+    STEP_BACK = auto()
+    STEP_FORWARD = auto()
+    TEN_BACK = auto()
+    TEN_FORWARD = auto()
+    EVENT_BACK = auto()
+    EVENT_FORWARD = auto()
+    FIRST = auto()
+    LAST = auto()
+    SLOWER = auto()
+    FASTER = auto()
+    RESET_EPISODE = auto()
+    BRANCH = auto()
+    RESET_POLICY = auto()
+    CANCEL = auto()
+    FREE_CAMERA = auto()
+    PREVIOUS_CAMERA = auto()
+    NEXT_CAMERA = auto()
+    PRESET_1 = auto()
+    PRESET_2 = auto()
+    PRESET_3 = auto()
+    PRESET_4 = auto()
+    PRESET_5 = auto()
+    PRESET_6 = auto()
+    TOGGLE_WHISKER = auto()
+    TOGGLE_GHOSTS = auto()
+    TOGGLE_PATH = auto()
+    TOGGLE_PANELS = auto()
+    FULLSCREEN = auto()
+    LARGER_TEXT = auto()
+    SMALLER_TEXT = auto()
+    HELP = auto()
+    PALETTE = auto()
+    OPEN = auto()
+    SAVE = auto()
+    SCREENSHOT = auto()
+    EXPORT_JOINTS = auto()
+    QUIT = auto()
+
+
+@dataclass(frozen=True)
+class ActionEntry:
+    """One row of the table."""
+
+    action: Action
+    group: str
+    title: str
+    keys: tuple[str, ...]
+    """Chords such as `Ctrl+Left`. The first one is shown in buttons' tooltips. Empty for palette-only actions."""
+
+
+_TIME, _EPISODE, _LOOK, _WINDOW = "Time", "Episode", "Viewport", "Window"
+
+ACTIONS: tuple[ActionEntry, ...] = (
+    ActionEntry(Action.PLAY, _TIME, "Play or pause", ("Space",)),
+    ActionEntry(Action.STEP_FORWARD, _TIME, "One control step forward (at the head: take a step)", ("Right",)),
+    ActionEntry(Action.STEP_BACK, _TIME, "One control step back", ("Left",)),
+    ActionEntry(Action.TEN_FORWARD, _TIME, "Ten control steps forward", ("Shift+Right",)),
+    ActionEntry(Action.TEN_BACK, _TIME, "Ten control steps back", ("Shift+Left",)),
+    ActionEntry(Action.EVENT_FORWARD, _TIME, "Next event (chunk, reset, contact, outcome)", ("Ctrl+Right",)),
+    ActionEntry(Action.EVENT_BACK, _TIME, "Previous event", ("Ctrl+Left",)),
+    ActionEntry(Action.FIRST, _TIME, "First step", ("Home",)),
+    ActionEntry(Action.LAST, _TIME, "Newest step, and follow it", ("End",)),
+    ActionEntry(Action.SLOWER, _TIME, "Slower", ("-",)),
+    ActionEntry(Action.FASTER, _TIME, "Faster", ("=",)),
+    ActionEntry(Action.RESET_EPISODE, _EPISODE, "Reset the episode (the old one is kept)", ("Backspace",)),
+    ActionEntry(Action.BRANCH, _EPISODE, "Branch from the step looked at", ("Ctrl+B",)),
+    ActionEntry(Action.RESET_POLICY, _EPISODE, "Reset the policy now: ask for a new chunk", ()),
+    ActionEntry(Action.CANCEL, _EPISODE, "Cancel the loading or the policy call in progress", ()),
+    ActionEntry(Action.FREE_CAMERA, _LOOK, "Free camera", ("Escape",)),
+    ActionEntry(Action.PREVIOUS_CAMERA, _LOOK, "Previous camera of the scene", ("[",)),
+    ActionEntry(Action.NEXT_CAMERA, _LOOK, "Next camera of the scene", ("]",)),
+    ActionEntry(Action.PRESET_1, _LOOK, "Overview", ("1",)),
+    ActionEntry(Action.PRESET_2, _LOOK, "Side view", ("2",)),
+    ActionEntry(Action.PRESET_3, _LOOK, "Front view", ("3",)),
+    ActionEntry(Action.PRESET_4, _LOOK, "Top view", ("4",)),
+    ActionEntry(Action.PRESET_5, _LOOK, "Close-up", ("5",)),
+    ActionEntry(Action.PRESET_6, _LOOK, "Track the end effector", ("6",)),
+    ActionEntry(Action.TOGGLE_WHISKER, _LOOK, "Show or hide the whisker", ()),
+    ActionEntry(Action.TOGGLE_GHOSTS, _LOOK, "Show or hide past chunks", ()),
+    ActionEntry(Action.TOGGLE_PATH, _LOOK, "Show or hide the executed path", ()),
+    ActionEntry(Action.TOGGLE_PANELS, _WINDOW, "Show or hide the side panels", ("Tab",)),
+    ActionEntry(Action.FULLSCREEN, _WINDOW, "Full screen", ("F11",)),
+    ActionEntry(Action.LARGER_TEXT, _WINDOW, "Larger text", ("Ctrl+=",)),
+    ActionEntry(Action.SMALLER_TEXT, _WINDOW, "Smaller text", ("Ctrl+-",)),
+    ActionEntry(Action.HELP, _WINDOW, "This help", ("F1",)),
+    ActionEntry(Action.PALETTE, _WINDOW, "Command palette", ("Ctrl+K",)),
+    ActionEntry(Action.OPEN, _WINDOW, "Open a checkpoint or a recording", ("Ctrl+O",)),
+    ActionEntry(Action.SAVE, _WINDOW, "Save the traces of this session", ("Ctrl+S",)),
+    ActionEntry(Action.SCREENSHOT, _WINDOW, "Screenshot of the viewport and of the window", ("Ctrl+P",)),
+    ActionEntry(Action.EXPORT_JOINTS, _WINDOW, "Export the joints of this trace as CSV", ()),
+    ActionEntry(Action.QUIT, _WINDOW, "Quit", ("Ctrl+Q",)),
+)
+
+PRESETS: tuple[Action, ...] = (
+    Action.PRESET_1,
+    Action.PRESET_2,
+    Action.PRESET_3,
+    Action.PRESET_4,
+    Action.PRESET_5,
+    Action.PRESET_6,
+)
+"""In the order of `view.camera_presets`."""
+
+
+def keys_of(action: Action) -> str:
+    """The chord that does it, empty where there is none."""
+    return next((entry.keys[0] for entry in ACTIONS if entry.action is action and entry.keys), "")
+
+
+def matching(text: str) -> tuple[ActionEntry, ...]:
+    """The entries whose title, group or keys hold all words of `text`, in the table's order, best first.
+
+    An entry whose title begins with the text is best.
+    """
+    words = text.lower().split()
+    found = [
+        entry
+        for entry in ACTIONS
+        if all(word in f"{entry.title} {entry.group} {' '.join(entry.keys)}".lower() for word in words)
+    ]
+    return tuple(sorted(found, key=lambda entry: not entry.title.lower().startswith(text.lower())))
+
+
+@dataclass(frozen=True)
+class SetSpeed:
+    """Play at this many simulated seconds per second of wall clock."""
+
+    speed: float
+
+
+@dataclass(frozen=True)
+class OpenPath:
+    """Open a checkpoint or a recording."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class ExportJoints:
+    """Write the joints of the trace looked at to a CSV file."""
+
+    unit: str
+    """One of `joint_curves.JointUnit`."""
+
+
+Request = Command | Look | Action | SetSpeed | OpenPath | ExportJoints
+Send = Callable[[Request], None]
+"""How a panel asks for something. It only enqueues, and may be called from any callback."""
+
+
+@dataclass(frozen=True)
+class Transport:
+    """How time passes in the window: all that a panel must know beside the frame."""
+
+    playing: bool
+    """Through history, or the engine at the head."""
+    speed: float
+    """Simulated seconds per second of wall clock."""
+
+
+SPEEDS: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)

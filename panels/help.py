@@ -1,0 +1,69 @@
+"""F1: the table of keys, made from the table of actions."""
+
+from __future__ import annotations
+
+import dearpygui.dearpygui as dpg
+
+from panels.actions import ACTIONS
+from panels.style import ACCENT, DIM, Metrics
+
+_MOUSE = (
+    ("left-drag", "Orbit"),
+    ("right-drag", "Pan"),
+    ("wheel", "Zoom"),
+    ("double-click", "Centre on what is under the mouse"),
+    ("drag the timeline", "Scrub"),
+    ("wheel, drag on a joint", "Zoom and pan; double-click follows again"),
+)
+
+
+class HelpPanel:
+    """A card over the window."""
+
+    def build(self) -> None:
+        """Make the widgets, hidden."""
+        with dpg.window(
+            show=False, no_title_bar=True, no_resize=True, no_move=True, no_saved_settings=True
+        ) as self.window:
+            with dpg.group(horizontal=True):
+                dpg.add_text("Keys", color=ACCENT)
+                dpg.add_text("   F1 or Esc closes. Keys yield to text fields; bare letters stay free.", color=DIM)
+            with dpg.table(header_row=False, policy=dpg.mvTable_SizingStretchProp):
+                dpg.add_table_column()
+                dpg.add_table_column()
+                groups = list(dict.fromkeys(entry.group for entry in ACTIONS))
+                with dpg.table_row():
+                    with dpg.group():
+                        for group in groups[:2]:
+                            self._group(group)
+                        dpg.add_text("Mouse", color=ACCENT)
+                        self._rows(_MOUSE)
+                    with dpg.group():
+                        for group in groups[2:]:
+                            self._group(group)
+
+    def _group(self, group: str) -> None:
+        dpg.add_text(group, color=ACCENT)
+        self._rows(tuple((entry.keys[0], entry.title) for entry in ACTIONS if entry.group == group and entry.keys))
+
+    def _rows(self, rows: tuple[tuple[str, str], ...]) -> None:
+        with dpg.table(header_row=False, policy=dpg.mvTable_SizingFixedFit):
+            dpg.add_table_column()
+            dpg.add_table_column()
+            for keys, title in rows:
+                with dpg.table_row():
+                    dpg.add_text(keys, color=DIM)
+                    dpg.add_text(title)
+
+    @property
+    def shown(self) -> bool:
+        return bool(dpg.is_item_shown(self.window))
+
+    def show(self, on: bool, width: int, height: int, metrics: Metrics) -> None:
+        """Open over the middle of a window of this size, or close."""
+        px = metrics.px
+        card_width, card_height = min(px(940), width - px(40)), min(px(610), height - px(40))
+        place = ((width - card_width) // 2, (height - card_height) // 2)
+        dpg.configure_item(self.window, show=on, width=card_width, height=card_height, pos=place)
+        if on:
+            dpg.focus_item(self.window)

@@ -1,0 +1,84 @@
+"""All benchmarks, run and printed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+from tests.bench.engine_step import measure_overhead, measure_with_policy
+from tests.bench.memory import measure_memory
+from tests.bench.rows import Row
+from tests.bench.scrub import long_trace, measure_overlay, measure_scrub
+from tests.bench.window import measure_frames, measure_visible
+from viewer_app.scene import Scene
+from viewer_app.types import Policy, WhiskersError
+
+
+def rows(only: Sequence[str], policy: str) -> Iterator[Row]:
+    """The rows whose names are asked for, measured one after another.
+
+    Args:
+        only: Names; empty is all.
+        policy: Checkpoint of the rows that need one.
+    """
+    scene = Scene.load("so101")
+    measures: dict[str, Callable[[], Row]] = {
+        "engine": lambda: measure_with_policy(scene, _load(policy)),
+        "overhead": lambda: measure_overhead(scene),
+        "scrub": lambda: measure_scrub(scene, long_trace(scene)),
+        "overlay": lambda: measure_overlay(scene, long_trace(scene)),
+        "memory": lambda: measure_memory(scene),
+        "visible": lambda: measure_visible(policy),
+        "frames": measure_frames,
+    }
+    unknown = set(only) - measures.keys()
+    if unknown:
+        raise WhiskersError(f"No benchmark {', '.join(sorted(unknown))}; there are {', '.join(measures)}.")
+    if not os.environ.get("DISPLAY") and sys.platform.startswith("linux"):
+        print("no display: the rows about the window are left out (make bench brings one)", file=sys.stderr)
+        measures = {name: measure for name, measure in measures.items() if name not in ("visible", "frames")}
+    for name, measure in measures.items():
+        if not only or name in only:
+            yield measure()
+
+
+def _load(source: str) -> Policy:
+    from policies.load import load
+
+    return load(source)
+
+
+def print_table(only: Sequence[str], policy: str, as_json: bool) -> bool:
+    """Measure and print. Returns whether every goal was met."""
+    measured = []
+    for row in rows(only, policy):
+        measured.append(row)
+        print(f"{row.name}: {row.value:.3g} {row.unit}", file=sys.stderr, flush=True)
+    if as_json:
+        print(json.dumps({"rows": [row.to_plain() for row in measured]}, indent=1))
+    else:
+        _print_for_people(measured)
+    return all(row.met is not False for row in measured)
+
+
+def _print_for_people(measured: Sequence[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"Whiskers on this machine ({os.cpu_count()} cores)", show_lines=False)
+    for heading, justify in (
+        ("what", "left"),
+        ("value", "right"),
+        ("goal", "right"),
+        ("met", "left"),
+        ("against", "left"),
+    ):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    words = {True: "yes", False: "[red]no[/red]", None: ""}
+    for row in measured:
+        goal = "" if row.goal is None else f"≤ {row.goal:g} {row.unit}"
+        table.add_row(row.name, f"{row.value:.3g} {row.unit}", goal, words[row.met], row.against)
+    # A pipe has no width of its own; a table squeezed into 80 columns is hard to read.
+    Console(width=None if sys.stdout.isatty() else 160).print(table)

@@ -1,0 +1,123 @@
+"""A window for tests to drive: run as a program, it says on stdout, a JSON object a line, what it shows.
+
+python -m tests.window_session '{"takes": 0.0, "loads": 0.5}'
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.swaying_policy import SwayingPolicy
+from viewer_app.engine import Engine
+from viewer_app.gui import Files, LoadProgress, PolicyLoading, Session, run
+from viewer_app.headless import open_engine
+from viewer_app.scene import Scene
+from viewer_app.types import ActionChunk, Observation, Policy, Want, WhiskersError
+from viewer_app.view import Frame, View
+
+
+class Refusing(SwayingPolicy):
+    """Answers its first call and refuses all later ones, once, in words and then as broken code does."""
+
+    def predict(self, observations: Sequence[Observation], start: int, seed: int, want: Want) -> ActionChunk:
+        if start >= 50:
+            raise ZeroDivisionError("the policy divided by zero")
+        if start >= 25:
+            raise WhiskersError("The policy has seen enough.")
+        return super().predict(observations, start, seed, want)
+
+
+class Loading:
+    """Loads for a while. Implements `contracts.PolicyLoading`."""
+
+    def __init__(self, policy: Policy, seconds: float, fails: str) -> None:
+        self._policy, self._seconds, self._fails = policy, seconds, fails
+        self._begin = time.monotonic()
+        self._cancelled = False
+
+    @property
+    def source(self) -> str:
+        return "tests"
+
+    def poll(self) -> LoadProgress | Policy | WhiskersError:
+        if self._cancelled:
+            return WhiskersError("Loading tests was cancelled.")
+        passed = time.monotonic() - self._begin
+        if passed < self._seconds:
+            return LoadProgress("Waiting", passed / self._seconds)
+        return WhiskersError(self._fails) if self._fails else self._policy
+
+    def cancel(self) -> None:
+        self._cancelled = True
+
+    def close(self) -> None:
+        self._cancelled = True
+
+
+class Folder:
+    """Files in one folder. Implements `contracts.Files`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def open(self, path: str) -> PolicyLoading | Session:
+        raise WhiskersError(f"There is no checkpoint {path!r}.")
+
+    def save(self, view: View) -> Path:
+        raise WhiskersError("The disk is full.")
+
+    def new_file(self, name: str) -> Path:
+        return self._folder / name
+
+
+def session_of(options: dict[str, float | str]) -> tuple[Session, Files]:
+    """The session and the files that the options describe."""
+    scene = Scene.load("so101")
+    kind = Refusing if options.get("refuses") else SwayingPolicy
+    policy = kind(scene, takes=float(options.get("takes", 0.0)))
+    loading = Loading(policy, float(options.get("loads", 0.2)), str(options.get("fails", "")))
+
+    def engine(publish: object) -> Engine:
+        assert callable(publish)
+        return open_engine(scene, None, 3, publish)
+
+    return Session(scene, engine, loading), Folder(Path(str(options.get("folder", "."))))
+
+
+class Reporter:
+    """Prints what a frame shows whenever that changes."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, object] = {}
+
+    def __call__(self, seconds: float, frame: Frame | None) -> bool:
+        if frame is None:
+            return True
+        camera = frame.focus.camera
+        now: dict[str, object] = {
+            "step": frame.step,
+            "length": frame.length,
+            "head": frame.at_head,
+            "running": frame.view.running,
+            "trace": frame.trace.name,
+            "traces": 1 + len(frame.lane.earlier),
+            "policy": frame.lane.policy is not None,
+            "message": frame.view.message,
+            "azimuth": round(camera.azimuth, 1),
+            "camera": camera.label,
+            "pictured": bool(frame.seen),
+            "chunking": str(frame.lane.settings.chunking),
+        }
+        if now != self._last:
+            self._last = now
+            sys.stdout.write(json.dumps(now) + "\n")
+            sys.stdout.flush()
+        return True
+
+
+if __name__ == "__main__":
+    run(*session_of(json.loads(sys.argv[1])), on_frame=Reporter())

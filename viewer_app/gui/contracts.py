@@ -1,0 +1,90 @@
+"""What the window needs from outside: sessions to show, checkpoints that load, and somewhere to write.
+
+The window imports no policy and no file format. Whoever starts it hands these in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from viewer_app.engine import Engine
+from viewer_app.scene import Scene
+from viewer_app.types import Policy, WhiskersError
+from viewer_app.view import View
+
+
+@dataclass(frozen=True)
+class LoadProgress:
+    """How far a load is."""
+
+    text: str
+    """What is being done, for a person."""
+    fraction: float
+    """0 .. 1."""
+
+
+class PolicyLoading(Protocol):
+    """A checkpoint that is loading somewhere else, polled once a frame from the window's thread."""
+
+    @property
+    def source(self) -> str:
+        """What is being loaded, as a person calls it."""
+        ...
+
+    def poll(self) -> LoadProgress | Policy | WhiskersError:
+        """How far it is; the policy, once it can be used; or why it cannot. Never waits."""
+        ...
+
+    def cancel(self) -> None:
+        """Stop the load, or the policy call in progress. From any thread."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the policy. Called when no thread uses it any more."""
+        ...
+
+
+@dataclass(frozen=True)
+class Session:
+    """What one window shows."""
+
+    scene: Scene
+    open_engine: Callable[[Callable[[View], None]], Engine]
+    """Makes the engine, given who is told its views. Called on the engine thread, which also ticks and closes it."""
+    policy: PolicyLoading | None = None
+    """Drives lane 0 once it has loaded."""
+    watch: Callable[[View], None] = field(default=lambda view: None)
+    """Told every view, on the engine thread: a recorder. It must return at once."""
+    start_running: bool = False
+    """Whether to play as soon as the policy is there."""
+
+
+class Files(Protocol):
+    """Where the window reads from and writes to."""
+
+    def open(self, path: str) -> PolicyLoading | Session:
+        """A checkpoint that begins to load, or a recorded session.
+
+        Raises:
+            WhiskersError: If it is neither.
+        """
+        ...
+
+    def save(self, view: View) -> Path:
+        """Write all traces of a view. Returns the folder.
+
+        Raises:
+            WhiskersError: If it cannot be written.
+        """
+        ...
+
+    def new_file(self, name: str) -> Path:
+        """A path in the session's folder that does not exist yet, such as `joints-1.csv` for `joints.csv`.
+
+        Raises:
+            WhiskersError: If the folder cannot be made.
+        """
+        ...

@@ -1,0 +1,140 @@
+"""All panels of one session: built together, placed by the layout, updated from one frame."""
+
+from __future__ import annotations
+
+import dearpygui.dearpygui as dpg
+
+from panels.actions import Send, Transport
+from panels.cameras import CamerasPanel
+from panels.help import HelpPanel
+from panels.joints import JointsPanel
+from panels.loading import LoadingPanel
+from panels.messages import MessagesPanel
+from panels.open_dialog import OpenDialog
+from panels.palette import PalettePanel
+from panels.policy import PolicyPanel
+from panels.style import Metrics, Tag
+from panels.timeline import TimelinePanel
+from panels.viewport import Pick, ViewportPanel
+from viewer_app.gui.layout import Rect, arrange
+from viewer_app.overlays import GHOST, PATH, WHISKER
+from viewer_app.scene import Scene
+from viewer_app.view import Frame
+
+
+class Deck:
+    """The panels and the window that holds them."""
+
+    def __init__(self, send: Send, scene: Scene, pick: Pick) -> None:
+        """
+        Args:
+            send: Takes what the panels ask for.
+            scene: What is shown.
+            pick: Finds the world point under a pixel of the viewport.
+        """
+        self._scene = scene
+        self._size = (0, 0)
+        self._metrics = Metrics(1.0)
+        self._sides = True
+        self.viewport = ViewportPanel(send, scene, {"whisker": WHISKER, "ghosts": GHOST, "path": PATH}, pick)
+        self.timeline = TimelinePanel(send)
+        self.policy = PolicyPanel(send)
+        self.cameras = CamerasPanel(send, scene)
+        self.joints = JointsPanel(send, scene)
+        self.messages = MessagesPanel()
+        self.loading = LoadingPanel(send)
+        self.help = HelpPanel()
+        self.palette = PalettePanel(send)
+        self.open_dialog = OpenDialog(send)
+        # Not Dear PyGui's primary window, which would bring a scroll bar back.
+        self.window: Tag = dpg.add_window(
+            pos=(0, 0),
+            no_title_bar=True,
+            no_resize=True,
+            no_move=True,
+            no_scrollbar=True,
+            no_scroll_with_mouse=True,
+            no_bring_to_front_on_focus=True,
+            no_background=True,
+        )
+        for panel in (self.viewport, self.timeline, self.policy, self.cameras, self.joints, self.messages):
+            panel.build(self.window)
+        for card in (self.loading, self.help, self.palette, self.open_dialog):
+            card.build()
+
+    def place(self, width: int, height: int, metrics: Metrics, sides: bool) -> None:
+        """Lay all panels out in a window of this size [px], if anything changed."""
+        if (width, height) == self._size and metrics == self._metrics and sides == self._sides:
+            return
+        self._size, self._metrics, self._sides = (width, height), metrics, sides
+        cameras = list(self._scene.spec.cameras.values())
+        aspect = max((camera.width / camera.height for camera in cameras), default=4 / 3)
+        dpg.configure_item(self.window, width=width, height=height)
+        layout = arrange(width, height, metrics, sides, aspect, len(cameras))
+        for panel, rect in (
+            (self.viewport, layout.viewport),
+            (self.timeline, layout.timeline),
+            (self.messages, layout.bar),
+            (self.policy, layout.policy),
+            (self.cameras, layout.cameras),
+            (self.joints, layout.joints),
+        ):
+            dpg.configure_item(panel.window, show=rect is not None)
+            if rect is not None:
+                panel.place(rect.x, rect.y, rect.width, rect.height, metrics)
+        self.loading.place(*_flat(layout.viewport), metrics)
+        self.messages.place_toast(*_flat(layout.viewport))
+
+    def update(self, frame: Frame, transport: Transport) -> None:
+        """Show a frame."""
+        self.viewport.update(frame)
+        self.timeline.update(frame, transport)
+        if self._sides:
+            self.policy.update(frame)
+            self.cameras.update(frame)
+            self.joints.update(frame)
+        self.palette.update()
+        self.messages.update()
+
+    def wheel(self, clicks: float) -> None:
+        """Tell the panels how far the mouse wheel was turned."""
+        self.viewport.wheel(clicks)
+        self.joints.wheel(clicks)
+
+    @property
+    def typing(self) -> bool:
+        """Whether the keys belong to a text field."""
+        fields = (*self.policy.text_fields, *self.palette.text_fields, *self.open_dialog.text_fields)
+        return any(dpg.is_item_active(field) for field in fields)
+
+    @property
+    def covered(self) -> bool:
+        """Whether a card lies over the window."""
+        return self.help.shown or self.palette.shown or self.open_dialog.shown
+
+    def uncover(self) -> None:
+        """Close the cards."""
+        self.palette.close()
+        self.open_dialog.close()
+        self.help.show(False, *self._size, self._metrics)
+
+    def show_help(self, on: bool) -> None:
+        self.help.show(on, *self._size, self._metrics)
+
+    def open_palette(self) -> None:
+        self.palette.open(*self._size, self._metrics)
+
+    def open_open_dialog(self) -> None:
+        self.open_dialog.open(*self._size, self._metrics)
+
+    def close(self) -> None:
+        """Take all widgets away."""
+        for card in (self.loading, self.help, self.palette, self.open_dialog):
+            dpg.delete_item(card.window)
+        self.messages.close()
+        self.timeline.close()
+        dpg.delete_item(self.window)
+
+
+def _flat(rect: Rect) -> tuple[int, int, int, int]:
+    return rect.x, rect.y, rect.width, rect.height

@@ -1,0 +1,68 @@
+"""Where each panel goes: pure arithmetic on the window's size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from panels.style import Metrics
+
+
+@dataclass(frozen=True)
+class Rect:
+    """A place in the window. [px]"""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Places of all panels. The side panels have none while they are hidden."""
+
+    viewport: Rect
+    timeline: Rect
+    bar: Rect
+    policy: Rect | None
+    cameras: Rect | None
+    joints: Rect | None
+
+
+def arrange(width: int, height: int, metrics: Metrics, sides: bool, camera_aspect: float, n_cameras: int) -> Layout:
+    """Tile the window: policy left, viewport in the middle, cameras over joints right, timeline along the bottom.
+
+    Args:
+        width: Of the window's inside. [px]
+        height: Of the window's inside. [px]
+        metrics: Scale of the text.
+        sides: Whether the side panels are shown.
+        camera_aspect: Width over height of the policy's pictures.
+        n_cameras: How many tiles the cameras panel holds.
+    """
+    px = metrics.px
+    gap = px(4)
+    bar_height, timeline_height = px(22), px(108 if height >= px(900) else 98)
+    bar = Rect(gap, height - bar_height, width - 2 * gap, bar_height)
+    timeline = Rect(gap, bar.y - timeline_height - px(2), width - 2 * gap, timeline_height)
+    top, tall = gap, timeline.y - 2 * gap
+    if not sides:
+        return Layout(Rect(gap, top, width - 2 * gap, tall), timeline, bar, None, None, None)
+    # The middle keeps at least half of a narrow window.
+    left_width = min(max(round(width * 0.17), px(236)), px(320))
+    right_width = min(max(round(width * 0.28), px(320)), px(560))
+    spare = width - 4 * gap - left_width - right_width
+    if spare < width * 0.40:
+        right_width = max(right_width - round(width * 0.40 - spare), px(260))
+    middle = Rect(left_width + 2 * gap, top, width - left_width - right_width - 4 * gap, tall)
+    tile_width = (right_width - px(16) - px(6) * max(n_cameras - 1, 0)) / max(n_cameras, 1)
+    cameras_height = round(min(tile_width / camera_aspect, tall * 0.30)) + px(98)
+    right_x = middle.x + middle.width + gap
+    return Layout(
+        viewport=middle,
+        timeline=timeline,
+        bar=bar,
+        policy=Rect(gap, top, left_width, tall),
+        cameras=Rect(right_x, top, right_width, cameras_height),
+        joints=Rect(right_x, top + cameras_height + gap, right_width, tall - cameras_height - gap),
+    )

@@ -1,0 +1,357 @@
+"""The window: one loop that reads the engine's latest view and the latest picture, and sends what the person asks for.
+
+It owns every Dear PyGui call and makes no OpenGL context of its own: MuJoCo's contexts live on the other two threads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+import dearpygui.dearpygui as dpg
+
+from panels.actions import PRESETS, Action, ExportJoints, OpenPath, Request, SetSpeed, Transport
+from panels.style import GROUND, Metrics, Tag, apply_theme, load_font
+from panels.viewport import scene_cameras
+from viewer_app.commands import Command, Fork, ResetEpisode, ResetPolicy
+from viewer_app.gui.contracts import Files, Session
+from viewer_app.gui.deck import Deck
+from viewer_app.gui.desk import Desk
+from viewer_app.gui.keys import Keyboard
+from viewer_app.gui.playback import Moved, Playback
+from viewer_app.gui.written import write_joints, write_picture
+from viewer_app.types import FloatArray, WhiskersError
+from viewer_app.view import Aim, Camera, Focus, Frame, LookAtTrace, OverlayChoice, Seek, Show, camera_presets
+
+_BUSY_PERIOD, _IDLE_PERIOD = 1 / 60, 1 / 20
+"""Time between frames while something moves, and while nothing does. [s]"""
+_SLOW_PERIOD, _SLOW_FRAME = 1 / 30, 0.008
+"""Time between frames where one takes longer than the second value: software OpenGL shares the processor with physics,
+the policy and the pictures. [s]"""
+_AWAKE = 0.7
+"""How long after the last change the window keeps its full rate. [s]"""
+_SCALES = (0.75, 0.85, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0)
+
+OnFrame = Callable[[float, Frame | None], bool]
+"""Told how long a frame took, waiting aside [s], and what it showed; False closes the window."""
+
+
+class Window:
+    """One window with one session at a time."""
+
+    def __init__(self, files: Files, scale: float) -> None:
+        """
+        Args:
+            files: Where it reads from and writes to.
+            scale: Size of the text, 1 for a monitor of 96 dots an inch.
+        """
+        self._files = files
+        self._metrics = Metrics(scale)
+        self._requests: deque[Request] = deque()
+        self._keyboard = Keyboard()
+        self._sides = True
+        self._quit = False
+        self._mouse: object = None
+        self._seen_at = 0.0
+        self._usual = 0.0  # duration of a frame, averaged over the last ones [s]
+        self._font: Tag | None = None
+        self._theme: Tag | None = None
+
+    def run(self, session: Session, on_frame: OnFrame) -> None:
+        """Show a session until the person closes the window. Dear PyGui's viewport must be shown already."""
+        dpg.set_viewport_clear_color(list(GROUND))
+        self._apply_scale(self._metrics.scale)
+        with dpg.handler_registry():
+            dpg.add_mouse_wheel_handler(callback=lambda _, clicks: self._deck.wheel(float(clicks)))
+        self._begin(session)
+        last = time.monotonic()
+        try:
+            while dpg.is_dearpygui_running() and not self._quit:
+                begin = time.monotonic()
+                frame = self._frame(begin, begin - last)
+                dpg.render_dearpygui_frame()
+                last = begin
+                spent = time.monotonic() - begin
+                if not on_frame(spent, frame):
+                    break
+                self._usual += 0.05 * (spent - self._usual)
+                busy = _SLOW_PERIOD if self._usual > _SLOW_FRAME else _BUSY_PERIOD
+                period = busy if begin - self._seen_at < _AWAKE else _IDLE_PERIOD
+                if spent < period:
+                    time.sleep(period - spent)
+        finally:
+            self._desk.close()
+
+    def _begin(self, session: Session) -> None:
+        self._focus = Focus(camera=camera_presets(session.scene.spec.look_at)[0], overlays=OverlayChoice(legend=False))
+        self._free_camera = self._focus.camera
+        self._playback = Playback()
+        self._deck = Deck(self._requests.append, session.scene, self._point_under)
+        self._deck.place(*_inside(), self._metrics, self._sides)
+        self._desk = Desk(session, self._say)
+        if self._desk.loading_source:
+            self._deck.loading.begin(f"Loading {self._desk.loading_source}")
+
+    # One frame.
+
+    def _frame(self, now: float, elapsed: float) -> Frame | None:
+        dpg.run_callbacks(dpg.get_callback_queue())
+        self._deck.place(*_inside(), self._metrics, self._sides)
+        self._poll_load()
+        actions = self._keys()
+        frame = self._desk.frame(self._focus)
+        if frame is None:
+            self._requests.extend(action for action in actions if action is Action.QUIT)
+            self._serve_without_view()
+            return None
+        self._requests.extend(actions)
+        while self._requests:
+            frame = self._serve(self._requests.popleft(), frame, now)
+        frame = self._move(frame, self._playback.pass_time(frame, elapsed, now))
+        if self._desk.took_new_trace():
+            self._playback.forget()
+            self._focus = replace(self._focus, trace=None, step=None)
+            frame = self._desk.frame(self._focus) or frame
+        moved = self._desk.ask_for_picture(frame, *self._deck.viewport.size, now)
+        mouse = dpg.get_mouse_pos(local=False)
+        if moved or mouse != self._mouse or frame.lane.thinking_since is not None:
+            self._mouse, self._seen_at = mouse, now
+        if (shown := self._desk.new_picture()) is not None:
+            self._deck.viewport.show(shown)
+            self._seen_at = now
+        self._deck.update(frame, Transport(self._playback.playing(frame), self._playback.speed))
+        return frame
+
+    def _poll_load(self) -> None:
+        progress = self._desk.poll()
+        if progress is not None:
+            self._deck.loading.update(progress.text, progress.fraction)
+        else:
+            self._deck.loading.end()
+
+    def _keys(self) -> list[Action]:
+        actions = self._keyboard.poll()
+        if actions:
+            self._seen_at = time.monotonic()
+        if self._deck.covered:
+            closing = (Action.FREE_CAMERA, Action.HELP, Action.PALETTE)
+            if any(action in closing for action in actions):
+                self._deck.uncover()
+            return [action for action in actions if action is Action.QUIT]
+        if self._deck.typing:
+            return []
+        return actions
+
+    def _point_under(self, u: float, v: float) -> FloatArray | None:
+        return self._desk.point_at(u, v)
+
+    def _say(self, text: str, bad: bool) -> None:
+        self._deck.messages.say(text, bad)
+        self._seen_at = time.monotonic()
+
+    # Requests.
+
+    def _serve_without_view(self) -> None:
+        """Only what needs no engine: it is still opening."""
+        while self._requests:
+            request = self._requests.popleft()
+            if request is Action.QUIT:
+                self._quit = True
+            elif request is Action.CANCEL:
+                self._desk.cancel(None)
+
+    def _serve(self, request: Request, frame: Frame, now: float) -> Frame:
+        try:
+            return self._do(request, frame, now)
+        except WhiskersError as error:
+            self._say(str(error), True)
+        except OSError as error:
+            self._say(f"That could not be written or read: {error.strerror or error}.", True)
+        return frame
+
+    def _do(self, request: Request, frame: Frame, now: float) -> Frame:
+        match request:
+            case Action():
+                return self._act(request, frame, now)
+            case SetSpeed(speed):
+                return self._move(frame, self._playback.set_speed(frame, speed, now))
+            case OpenPath(path):
+                self._open(path)
+            case ExportJoints(unit):
+                self._say(write_joints(self._files, frame, unit), False)
+            case Seek(step):
+                return self._move(frame, self._playback.seek(frame, step, now))
+            case LookAtTrace(name):
+                return self._look_at_trace(frame, name, now)
+            case Aim(camera):
+                return self._look(frame, replace(self._focus, camera=camera))
+            case Show(overlays):
+                return self._look(frame, replace(self._focus, overlays=overlays))
+            case _:
+                self._command(frame, request)
+        return self._desk.frame(self._focus) or frame
+
+    def _command(self, frame: Frame, command: Command) -> None:
+        if isinstance(command, ResetEpisode):
+            self._playback.forget()
+        self._desk.send(command)
+
+    def _move(self, frame: Frame, moved: Moved) -> Frame:
+        for command in moved.commands:
+            self._desk.send(command)
+        return self._look(frame, moved.focus)
+
+    def _look(self, frame: Frame, focus: Focus) -> Frame:
+        if focus == self._focus:
+            return frame
+        self._focus = focus
+        return self._desk.frame(focus) or frame
+
+    def _look_at_trace(self, frame: Frame, name: str | None, now: float) -> Frame:
+        moved = self._playback.pause(frame, now)
+        writing = name is None or name == frame.lane.now.trace.name
+        focus = replace(moved.focus, trace=None if writing else name, step=None if writing else 0)
+        if not writing:
+            focus = replace(focus, step=min(frame.step, frame.lane.snippet(name).length))
+        return self._move(frame, Moved(focus, moved.commands))
+
+    def _act(self, action: Action, frame: Frame, now: float) -> Frame:
+        play = self._playback
+        match action:
+            case Action.PLAY:
+                return self._move(frame, play.toggle(frame, now))
+            case Action.STEP_FORWARD | Action.STEP_BACK:
+                return self._move(frame, play.step_by(frame, 1 if action is Action.STEP_FORWARD else -1, now))
+            case Action.TEN_FORWARD | Action.TEN_BACK:
+                return self._move(frame, play.step_by(frame, 10 if action is Action.TEN_FORWARD else -10, now))
+            case Action.EVENT_FORWARD | Action.EVENT_BACK:
+                return self._to_event(frame, action is Action.EVENT_FORWARD, now)
+            case Action.FIRST | Action.LAST:
+                return self._move(frame, play.seek(frame, 0 if action is Action.FIRST else None, now))
+            case Action.SLOWER | Action.FASTER:
+                return self._move(frame, play.faster(frame, 1 if action is Action.FASTER else -1, now))
+            case Action.RESET_EPISODE:
+                self._command(frame, ResetEpisode())
+            case Action.BRANCH:
+                self._branch(frame, now)
+            case Action.RESET_POLICY:
+                self._desk.send(ResetPolicy())
+            case Action.CANCEL:
+                self._desk.cancel(frame)
+            case Action.FREE_CAMERA | Action.PREVIOUS_CAMERA | Action.NEXT_CAMERA:
+                return self._look(frame, replace(self._focus, camera=self._camera_for(action, frame)))
+            case Action.TOGGLE_WHISKER | Action.TOGGLE_GHOSTS | Action.TOGGLE_PATH:
+                return self._toggle(frame, action)
+            case Action.HELP:
+                self._deck.show_help(True)
+            case Action.PALETTE:
+                self._deck.open_palette()
+            case Action.OPEN:
+                self._deck.open_open_dialog()
+            case Action.EXPORT_JOINTS:
+                self._say(write_joints(self._files, frame, self._deck.joints.unit.value), False)
+            case Action.SAVE:
+                self._say(f"Saved to {self._files.save(frame.view)}", False)
+            case Action.SCREENSHOT:
+                self._screenshot()
+            case Action.QUIT:
+                self._quit = True
+            case _:
+                return self._arrange(action, frame)
+        return frame
+
+    def _arrange(self, action: Action, frame: Frame) -> Frame:
+        """Actions on the window's own arrangement, and the camera presets."""
+        match action:
+            case Action.TOGGLE_PANELS:
+                self._sides = not self._sides
+            case Action.FULLSCREEN:
+                dpg.toggle_viewport_fullscreen()
+            case Action.LARGER_TEXT | Action.SMALLER_TEXT:
+                nearest = min(range(len(_SCALES)), key=lambda rung: abs(_SCALES[rung] - self._metrics.scale))
+                rung = nearest + (1 if action is Action.LARGER_TEXT else -1)
+                self._apply_scale(_SCALES[min(max(rung, 0), len(_SCALES) - 1)])
+            case _ if action in PRESETS:
+                presets = camera_presets(frame.view.scene.spec.look_at)
+                return self._look(frame, replace(self._focus, camera=presets[PRESETS.index(action)]))
+            case _:
+                raise NotImplementedError(f"action {action}")
+        return frame
+
+    def _to_event(self, frame: Frame, forward: bool, now: float) -> Frame:
+        marks = self._deck.timeline.marks
+        if marks is None:
+            return frame
+        step = marks.after(frame.step) if forward else marks.before(frame.step)
+        if step is None and forward:
+            step = frame.length
+        return frame if step is None else self._move(frame, self._playback.seek(frame, step, now))
+
+    def _branch(self, frame: Frame, now: float) -> None:
+        for command in self._playback.pause(frame, now).commands:
+            self._desk.send(command)
+        self._desk.send(Fork(frame.trace.name, frame.step, frame.focus.lane))
+
+    def _camera_for(self, action: Action, frame: Frame) -> Camera:
+        camera = self._focus.camera
+        if camera.scene_camera is None:
+            self._free_camera = camera
+        if action is Action.FREE_CAMERA:
+            tip = self._desk.centre
+            free = self._free_camera
+            return replace(free, tracking=False, label="free", look_at=tip if free.tracking and tip else free.look_at)
+        names = scene_cameras(frame.view.scene)
+        if not names:
+            raise WhiskersError(f"Scene {frame.view.scene.name} has no camera to look through.")
+        if camera.scene_camera is None:
+            at = 0 if action is Action.NEXT_CAMERA else len(names) - 1
+        else:
+            at = (names.index(camera.scene_camera) + (1 if action is Action.NEXT_CAMERA else -1)) % len(names)
+        return Camera(frame.view.scene.spec.look_at, scene_camera=names[at], label=names[at])
+
+    def _toggle(self, frame: Frame, action: Action) -> Frame:
+        now = self._focus.overlays
+        match action:
+            case Action.TOGGLE_WHISKER:
+                overlays = replace(now, whisker=not now.whisker)
+            case Action.TOGGLE_GHOSTS:
+                overlays = replace(now, ghosts=not now.ghosts)
+            case _:
+                overlays = replace(now, path=not now.path)
+        return self._look(frame, replace(self._focus, overlays=overlays))
+
+    def _open(self, path: str) -> None:
+        opened = self._files.open(path)
+        if isinstance(opened, Session):
+            self._desk.close()
+            self._deck.close()
+            self._begin(opened)
+        else:
+            self._desk.load(opened)
+            self._deck.loading.begin(f"Loading {opened.source}")
+
+    def _screenshot(self) -> None:
+        picture = self._desk.picture
+        if picture is None:
+            raise WhiskersError("There is no picture yet; try again when the scene is shown.")
+        self._say(write_picture(self._files, picture.image), False)
+        # Dear PyGui writes the window itself with the next frame.
+        dpg.output_frame_buffer(str(self._files.new_file("window.png")))
+
+    def _apply_scale(self, scale: float) -> None:
+        self._metrics = Metrics(scale)
+        old = self._theme
+        self._theme = apply_theme(self._metrics)
+        if old is not None:
+            dpg.delete_item(old)
+        font = load_font(self._metrics)
+        if font is not None:
+            dpg.bind_font(font)
+        self._font = font
+
+
+def _inside() -> tuple[int, int]:
+    """Width and height of the window's inside. [px]"""
+    return max(int(dpg.get_viewport_client_width()), 200), max(int(dpg.get_viewport_client_height()), 150)
