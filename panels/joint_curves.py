@@ -184,15 +184,17 @@ def with_margin(low: float, high: float, least: float) -> tuple[float, float]:
 
 
 def round_values(low: float, high: float, most: int) -> list[float]:
-    """Round numbers inside an axis, evenly spaced, at most `most` and as many as that allows."""
-    span = high - low
-    power = 10.0 ** np.floor(np.log10(span / (most + 1)))
-    for factor in (1, 2, 5, 10, 20, 50, 100):
+    """Round numbers inside an axis, evenly spaced: as many as there are up to `most`, and one at least."""
+    power = 10.0 ** np.floor(np.log10((high - low) / (most + 1)))
+    found: list[float] = []
+    for factor in (100, 50, 20, 10, 5, 2, 1):
         spacing = float(factor * power)
         first, last = int(np.ceil(low / spacing)), int(np.floor(high / spacing))
-        if 0 <= last - first < most:
-            return [spacing * k for k in range(first, last + 1)]
-    return []
+        values = [spacing * k for k in range(first, last + 1)]
+        if len(values) > most:
+            return found or values[len(values) // 2 :][:most]
+        found = values or found
+    return found
 
 
 def csv_rows(trace: Trace, length: int, unit: JointUnit, scene: Scene) -> Iterator[Sequence[str]]:

@@ -38,6 +38,13 @@ class _Plot:
         self.commanded = dpg.add_scatter_series([], [], parent=self.y)
         self.cursor = dpg.add_inf_line_series([0.0], parent=self.y)
         self.pointer = dpg.add_inf_line_series([0.0], parent=self.y, show=False)
+        self.name = dpg.add_text("", color=TEXT, parent=parent)
+        with dpg.group(horizontal=True, parent=parent) as self.values:
+            self.readings = [dpg.add_text("", color=colour) for colour in (ACTUAL, COMMANDED, PREDICTED)]
+        self.wear(themes)
+
+    def wear(self, themes: dict[str, Tag]) -> None:
+        """Take the series' colours and line widths."""
         for item, theme in (
             (self.actual, "actual"),
             (self.predicted, "predicted"),
@@ -46,9 +53,6 @@ class _Plot:
             (self.pointer, "pointer"),
         ):
             dpg.bind_item_theme(item, themes[theme])
-        self.name = dpg.add_text("", color=TEXT, parent=parent)
-        with dpg.group(horizontal=True, parent=parent) as self.values:
-            self.readings = [dpg.add_text("", color=colour) for colour in (ACTUAL, COMMANDED, PREDICTED)]
 
 
 def _series_themes(metrics: Metrics) -> dict[str, Tag]:
@@ -130,6 +134,12 @@ class JointsPanel:
 
     def place(self, x: int, y: int, width: int, height: int, metrics: Metrics) -> None:
         """Take a rectangle of the window."""
+        if metrics != self._metrics:
+            old, self._themes = self._themes, _series_themes(metrics)
+            for plot in self._plots:
+                plot.wear(self._themes)
+            for theme in old.values():
+                dpg.delete_item(theme)
         px, self._metrics = metrics.px, metrics
         dpg.configure_item(self.window, pos=(x, y), width=width, height=height)
         dpg.configure_item(self._combo, width=px(112))

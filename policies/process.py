@@ -272,6 +272,9 @@ def _serve(source: str, device: str, pipe: Connection) -> None:
     """The child: load, say so, then answer one request after the other until the pipe closes."""
     # Ctrl+C reaches every process of the terminal; the parent decides what it means and closes the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        # The window's frames come before a chunk, which takes long anyway. Windows has no such call.
+        os.nice(5)
     # What libraries print must not get between the lines that the parent prints for a program to read.
     sys.stdout = sys.stderr
     line = _Line(pipe)

@@ -26,7 +26,6 @@ from recordings.plain import (
 )
 from viewer_app.trace import Parent, Trace
 from viewer_app.types import ActionChunk, WhiskersError, frozen
-from viewer_app.view import Snippet
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -276,17 +275,3 @@ def _chunks_from_plain(described: Plain, arrays: Mapping[str, NDArray[np.generic
             )
         )
     return tuple(chunks)
-
-
-def write_trace(path: Path, snippet: Snippet, lane: int = 0) -> None:
-    """Write a whole trace at once.
-
-    Raises:
-        OSError: If the system refuses.
-    """
-    writer = TraceWriter(path, snippet.trace, lane)
-    try:
-        writer.catch_up(snippet.length)
-        writer.sync()
-    finally:
-        writer.close()

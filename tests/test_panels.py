@@ -189,7 +189,7 @@ def test_dots_keep_their_places() -> None:
     assert set(moved[:-1] + 41) <= set(first + 40)
 
 
-@pytest.mark.parametrize(("low", "high"), [(-100.0, 100.0), (0.0, 1.0), (42.1, 42.9), (-3e-3, 5e-3)])
+@pytest.mark.parametrize(("low", "high"), [(-100.0, 100.0), (0.0, 1.0), (42.1, 42.9), (-3e-3, 5e-3), (58.0, 95.0)])
 def test_ticks_are_few_and_inside(low: float, high: float) -> None:
     """An axis gets at least one tick and no more than asked for, all inside it."""
     for most in (1, 2, 3):

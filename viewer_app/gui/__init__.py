@@ -8,8 +8,7 @@ import sys
 
 import dearpygui.dearpygui as dpg
 
-from viewer_app.gui.contracts import Files, LoadProgress, PolicyLoading, Session
-from viewer_app.gui.window import OnFrame, Window
+from viewer_app.gui.contracts import Files, LoadProgress, OnFrame, PolicyLoading, Session
 
 __all__ = ["Files", "LoadProgress", "PolicyLoading", "Session", "run"]
 
@@ -23,7 +22,7 @@ def run(
     height: int = 720,
     on_frame: OnFrame = lambda seconds, frame: True,
 ) -> None:
-    """Open the window and return when it is closed. Call it on the main thread.
+    """Open the window and return when it is closed. Call it on the main thread. What goes wrong is said in the window.
 
     The window is shown at once: the scene at its start pose, and a card with the progress while the policy loads.
 
@@ -34,9 +33,6 @@ def run(
         width: [px]
         height: [px]
         on_frame: Told how long each frame took [s], waiting aside, and what it showed; False closes the window.
-
-    Raises:
-        WhiskersError: Never for something that happens in the window: it is said there, and the window goes on.
     """
     scale = text_scale()
     dpg.create_context()
@@ -53,6 +49,9 @@ def run(
         )
         dpg.setup_dearpygui()
         dpg.show_viewport()
+        # After the window is on the screen: with the renderer it brings OpenGL and OpenCV, a quarter of a second.
+        from viewer_app.gui.window import Window
+
         Window(files, scale).run(session, on_frame)
     finally:
         dpg.destroy_context()

@@ -13,7 +13,10 @@ from typing import Protocol
 from viewer_app.engine import Engine
 from viewer_app.scene import Scene
 from viewer_app.types import Policy, WhiskersError
-from viewer_app.view import View
+from viewer_app.view import Frame, View
+
+OnFrame = Callable[[float, Frame | None], bool]
+"""Told how long a frame took, waiting aside [s], and what it showed; False closes the window."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import replace
 
 import dearpygui.dearpygui as dpg
@@ -16,7 +15,7 @@ from panels.actions import PRESETS, Action, ExportJoints, OpenPath, Request, Set
 from panels.style import GROUND, Metrics, Tag, apply_theme, load_font
 from panels.viewport import scene_cameras
 from viewer_app.commands import Command, Fork, ResetEpisode, ResetPolicy
-from viewer_app.gui.contracts import Files, Session
+from viewer_app.gui.contracts import Files, OnFrame, Session
 from viewer_app.gui.deck import Deck
 from viewer_app.gui.desk import Desk
 from viewer_app.gui.keys import Keyboard
@@ -33,9 +32,6 @@ the policy and the pictures. [s]"""
 _AWAKE = 0.7
 """How long after the last change the window keeps its full rate. [s]"""
 _SCALES = (0.75, 0.85, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0)
-
-OnFrame = Callable[[float, Frame | None], bool]
-"""Told how long a frame took, waiting aside [s], and what it showed; False closes the window."""
 
 
 class Window:
