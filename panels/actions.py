@@ -41,6 +41,8 @@ class Action(Enum):
     PRESET_5 = auto()
     PRESET_6 = auto()
     TOGGLE_WHISKER = auto()
+    TOGGLE_PHYSICS = auto()
+    TOGGLE_MEMBERS = auto()
     TOGGLE_GHOSTS = auto()
     TOGGLE_PATH = auto()
     TOGGLE_PANELS = auto()
@@ -95,6 +97,8 @@ ACTIONS: tuple[ActionEntry, ...] = (
     ActionEntry(Action.PRESET_5, _LOOK, "Close-up", ("5",)),
     ActionEntry(Action.PRESET_6, _LOOK, "Track the end effector", ("6",)),
     ActionEntry(Action.TOGGLE_WHISKER, _LOOK, "Show or hide the whisker", ()),
+    ActionEntry(Action.TOGGLE_PHYSICS, _LOOK, "Show or hide the physics roll-out of the chunk", ()),
+    ActionEntry(Action.TOGGLE_MEMBERS, _LOOK, "Show or hide the chunks that predicted this step", ()),
     ActionEntry(Action.TOGGLE_GHOSTS, _LOOK, "Show or hide past chunks", ()),
     ActionEntry(Action.TOGGLE_PATH, _LOOK, "Show or hide the executed path", ()),
     ActionEntry(Action.TOGGLE_PANELS, _WINDOW, "Show or hide the side panels", ("Tab",)),

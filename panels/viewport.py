@@ -9,14 +9,23 @@ import dearpygui.dearpygui as dpg
 import numpy as np
 
 from panels.actions import PRESETS, Send, keys_of
-from panels.style import ACCENT, BAD, DIM, GOOD, TEXT, WARN, Metrics, Rgba, Tag, hint
-from viewer_app.chunking import TemporalEnsemble
+from panels.style import ACCENT, BAD, GOOD, TEXT, WARN, Metrics, Rgba, Tag, hint
+from viewer_app.commands import MoveObject
 from viewer_app.scene import Scene
 from viewer_app.types import Float32Array, FloatArray
 from viewer_app.view import Aim, Camera, Frame, OverlayChoice, Show, camera_presets
 
 Pick = Callable[[float, float], FloatArray | None]
 """World point seen at a pixel of the picture shown last, None where there is only background. Shape (3,). [m]"""
+
+_TOGGLES = (
+    ("whisker", "whisker", "The chunk being executed, or the ensembled path: where its joints would put the gripper"),
+    ("physics", "physics", "The same chunk rolled forward through the simulation from here: lag and contacts included"),
+    ("members", "members", "Every chunk that said something about this step, and how far apart they are"),
+    ("ghosts", "past", "Chunks asked for earlier, fading with age"),
+    ("path", "path", "Where the end effector has been"),
+)
+"""Field of `OverlayChoice`, its label and its tooltip."""
 
 _DEGREES_PER_HEIGHT = 180.0
 """A drag over the whole height turns the camera by this much, as in MuJoCo's viewer. [deg]"""
@@ -34,6 +43,8 @@ class ShownPicture:
     """[px]"""
     centre: tuple[float, float, float]
     """The point that the camera looked at, for picking a tracking camera up where it is. [m]"""
+    notes: tuple[tuple[str, tuple[float, float, float]], ...] = ()
+    """What the overlays have to say: a line, and the overlay's colour, RGB in [0, 1]."""
 
 
 class ViewportPanel:
@@ -54,6 +65,10 @@ class ViewportPanel:
         self._pick = pick
         self._fovy = float(np.deg2rad(scene.model.vis.global_.fovy))
         presets = camera_presets(scene.spec.look_at)
+        # Only what a reset places can be placed by hand: its height at rest is known.
+        heights = {spawn.body: spawn.position[2] for spawn in scene.spec.spawn}
+        name = scene.spec.task.object
+        self._object = (name, heights[name]) if name in heights else None
         self._choices: dict[str, Camera] = {
             f"{keys_of(action)}  {camera.label}": camera for action, camera in zip(PRESETS, presets, strict=True)
         }
@@ -69,7 +84,9 @@ class ViewportPanel:
         self._mouse_was = (0.0, 0.0)
         self._wheel = 0.0
         self._toggles: dict[str, Tag] = {}
+        self._overlays = OverlayChoice()
         self._metrics = Metrics(1.0)
+        self._notes: tuple[tuple[str, tuple[float, float, float]], ...] = ()
         self._said: tuple[object, ...] = ()
 
     @property
@@ -84,17 +101,16 @@ class ViewportPanel:
             self._camera = dpg.add_combo(
                 list(self._choices), width=130, callback=lambda _, name: self._send(Aim(self._choices[name]))
             )
-            hint("Left-drag: orbit, right-drag: pan, wheel: zoom, double-click: centre, Esc: free camera")
-            for name, title, text in (
-                ("whisker", "whisker", "The chunk being executed, or the ensembled path"),
-                ("ghosts", "past chunks", "Chunks asked for earlier, fading with age"),
-                ("path", "path", "Where the end effector has been"),
-            ):
+            hint(
+                "Left-drag: orbit, right-drag: pan, wheel: zoom, double-click: centre, Esc: free camera\n"
+                "Ctrl+click: put the task's object there before the next step"
+            )
+            for name, title, text in _TOGGLES:
                 dpg.add_text("■", color=self._swatches[name])
                 hint(text)
                 self._toggles[name] = dpg.add_checkbox(
                     label=title,
-                    default_value=True,
+                    default_value=bool(getattr(self._overlays, name)),
                     callback=lambda _s, on, field: self._toggle(field, on),
                     user_data=name,
                 )
@@ -103,17 +119,9 @@ class ViewportPanel:
         self._registry = dpg.add_texture_registry()
         self._layer = dpg.add_draw_layer(parent=self._drawlist)
         self._badges = dpg.add_draw_layer(parent=self._drawlist)
-        self._overlays = OverlayChoice()
 
     def _toggle(self, field: str, on: bool) -> None:
-        match field:
-            case "whisker":
-                choice = replace(self._overlays, whisker=on)
-            case "ghosts":
-                choice = replace(self._overlays, ghosts=on)
-            case _:
-                choice = replace(self._overlays, path=on)
-        self._send(Show(choice))
+        self._send(Show(replace(self._overlays, **{field: on})))
 
     def wheel(self, clicks: float) -> None:
         """Tell how far the mouse wheel was turned since the last frame."""
@@ -133,6 +141,7 @@ class ViewportPanel:
     def show(self, picture: ShownPicture) -> None:
         """Put a picture on the screen. It is stretched while its size is still that of an older layout."""
         self._centre = picture.centre
+        self._notes = picture.notes
         self._kept = picture.pixels
         if self._texture is None or self._texture_size != (picture.width, picture.height):
             old = self._texture
@@ -154,13 +163,10 @@ class ViewportPanel:
     def update(self, frame: Frame) -> None:
         """Show what is known about the frame's moment, and follow the mouse."""
         self._overlays = frame.focus.overlays
-        for name, on in (
-            ("whisker", frame.focus.overlays.whisker),
-            ("ghosts", frame.focus.overlays.ghosts),
-            ("path", frame.focus.overlays.path),
-        ):
-            if dpg.get_value(self._toggles[name]) != on:
-                dpg.set_value(self._toggles[name], on)
+        for name, toggle in self._toggles.items():
+            on = bool(getattr(frame.focus.overlays, name))
+            if dpg.get_value(toggle) != on:
+                dpg.set_value(toggle, on)
         label = next((text for text, camera in self._choices.items() if camera == frame.focus.camera), "free")
         if dpg.get_value(self._camera) != label:
             dpg.set_value(self._camera, label)
@@ -215,10 +221,7 @@ class ViewportPanel:
             lines.append((f"blinded: {words}", BAD, dark))
         if frame.lane.thinking_since is not None and frame.at_head:
             lines.append(("asking the policy…", ACCENT, dark))
-        if frame.focus.overlays.whisker and frame.trace.plan(frame.step) is not None:
-            ensembled = isinstance(frame.trace.settings_at(frame.step).chunking, TemporalEnsemble)
-            what = "ensembled path" if ensembled else "current chunk"
-            lines.append((f"whisker: {what}, commanded joints through kinematics (approximate)", DIM, dark))
+        lines.extend((text, _to_rgba(colour), dark) for text, colour in self._notes)
         return lines
 
     # The mouse.
@@ -232,6 +235,10 @@ class ViewportPanel:
         left, right = dpg.mvMouseButton_Left, dpg.mvMouseButton_Right
         if inside and dpg.is_mouse_button_double_clicked(left):
             self._centre_on(frame, x, y)
+        control = dpg.is_key_down(dpg.mvKey_LControl) or dpg.is_key_down(dpg.mvKey_RControl)
+        if inside and control and dpg.is_mouse_button_clicked(left):
+            self._put_object(frame, x, y)
+            return
         for button in (left, right):
             if inside and self._drag is None and dpg.is_mouse_button_clicked(button):
                 self._drag = button
@@ -266,6 +273,16 @@ class ViewportPanel:
         centre = np.array(self._centre if camera.tracking else camera.look_at)
         x, y, z = (float(v) for v in centre - right * dx * metres + up * dy * metres)
         return replace(camera, look_at=(x, y, z), tracking=False, label="free")
+
+    def _put_object(self, frame: Frame, x: float, y: float) -> None:
+        """Put the task's object under the mouse. Only at the head: the past stays as it was."""
+        if self._object is None or self._texture is None or not frame.at_head:
+            return
+        width, height = self._texture_size
+        point = self._pick(x * width / self._size[0], y * height / self._size[1])
+        if point is not None:
+            name, rest = self._object
+            self._send(MoveObject(name, (float(point[0]), float(point[1]), rest), lane=frame.focus.lane))
 
     def _centre_on(self, frame: Frame, x: float, y: float) -> None:
         if self._texture is None:

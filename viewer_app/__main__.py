@@ -46,6 +46,8 @@ class Demo:
     """Record an episode, a picture and a video instead of opening the window."""
     out: Path = Path("out/demo")
     """Folder for what is recorded."""
+    picture_megabytes: int = 256
+    """The most that remembered camera pictures may take in memory; all others are rendered again when looked at."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class View:
     """Of the first episode."""
     device: str = "cpu"
     """Where the policy runs, in torch's words."""
+    picture_megabytes: int = 256
+    """The most that remembered camera pictures may take in memory; all others are rendered again when looked at."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +231,9 @@ def _open_window(choice: Demo | View, source: str, device: str, start_running: b
     from viewer_app.scene import Scene
     from viewer_app.wiring import SessionFiles
 
-    files = SessionFiles(_new_folder(Path("out/session")), device)
+    if choice.picture_megabytes < 0:
+        raise WhiskersError(f"--picture-megabytes must be 0 or more, found {choice.picture_megabytes}.")
+    files = SessionFiles(_new_folder(Path("out/session")), device, choice.picture_megabytes << 20)
     try:
         recorded = Path(source) if _is_recording(source) else None
         if recorded is None:

@@ -72,6 +72,8 @@ class Legend:
 
     colour: Colour
     text: str
+    note: bool = False
+    """Whether it says more than the name of the overlay: a figure, or what is approximate."""
 
 
 Primitive = Polyline | Marker | Legend
@@ -103,7 +105,7 @@ def whisker(paths: Paths, trace: Trace, step: int) -> Sequence[Primitive]:
         Polyline(tips, WHISKER, alpha, 3.0),
         Marker(tips[min(begin, len(tips) - 1)], WHISKER, 1.0, 4.0),
         Marker(tips[-1], WHISKER, 0.55, 3.0),
-        Legend(WHISKER, f"{note} (commanded joints, kinematic)"),
+        Legend(WHISKER, f"{note}, commanded joints through kinematics (approximate)", note=True),
     )
 
 
@@ -146,12 +148,16 @@ def physics(paths: Paths, trace: Trace, step: int) -> Sequence[Primitive]:
         finite = tips[np.isfinite(tips).all(axis=1)]
         return (
             Polyline(finite, PHYSICS, np.full(max(len(finite) - 1, 0), 0.95), 2.0),
-            Legend(PHYSICS, f"physics: the simulation blows up {len(finite)} steps from here"),
+            Legend(PHYSICS, f"physics: the simulation blows up {len(finite)} steps from here", note=True),
         )
     return (
         Polyline(tips, PHYSICS, np.asarray(np.linspace(0.95, 0.45, len(tips) - 1), np.float64), 2.0),
         Marker(tips[-1], PHYSICS, 0.8, 3.0),
-        Legend(PHYSICS, f"physics roll-out: {gap[-1]:.1f} mm from kinematic at the end, {gap.max():.1f} mm at most"),
+        Legend(
+            PHYSICS,
+            f"physics roll-out: {gap[-1]:.1f} mm from kinematic at the end, {gap.max():.1f} mm at most",
+            note=True,
+        ),
     )
 
 
@@ -168,7 +174,7 @@ def members(paths: Paths, trace: Trace, step: int) -> Sequence[Primitive]:
     spread = _spread([line.points[0] for line in lines])
     ensembling = isinstance(trace.settings_at(step).chunking, TemporalEnsemble)
     noun = "ensemble members" if ensembling else "chunks that predicted this step"
-    return (*lines, Legend(MEMBER, f"{noun} ({len(lines)}), {spread:.1f} mm apart now"))
+    return (*lines, Legend(MEMBER, f"{noun} ({len(lines)}), {spread:.1f} mm apart now", note=True))
 
 
 def _spread(points: Sequence[FloatArray]) -> float:
@@ -193,4 +199,4 @@ def build(paths: Paths, trace: Trace, step: int, choice: OverlayChoice) -> list[
     for name, builder in OVERLAYS:
         if getattr(choice, name):
             primitives.extend(builder(paths, trace, step))
-    return [each for each in primitives if choice.legend or not isinstance(each, Legend)]
+    return primitives

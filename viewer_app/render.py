@@ -15,7 +15,7 @@ import mujoco
 import numpy as np
 from OpenGL import GL
 
-from viewer_app.overlays import Paths, build
+from viewer_app.overlays import Legend, Paths, build
 from viewer_app.raster import Lens, draw
 from viewer_app.scene import Scene
 from viewer_app.seen import seen_at
@@ -55,6 +55,8 @@ class Picture:
     lens: Lens
     depth: Float32Array
     """MuJoCo's reversed depth buffer, origin top left. Shape (height, width)."""
+    legend: tuple[Legend, ...] = ()
+    """What the overlays have to say, in the order of drawing."""
 
     def point_at(self, u: float, v: float) -> FloatArray | None:
         """The world point seen at a pixel, None where there is only background. Shape (3,). [m]"""
@@ -242,8 +244,11 @@ class Viewport:
         image, depth = offscreen.draw(camera, shot.width, shot.height, with_depth=True)
         assert depth is not None
         lens = offscreen.lens(shot.width, shot.height)
-        draw(image, depth, lens, build(self._paths, shot.trace, shot.step, shot.overlays))
-        return Picture(shot, image, lens, depth)
+        primitives = build(self._paths, shot.trace, shot.step, shot.overlays)
+        legend = tuple(each for each in primitives if isinstance(each, Legend))
+        drawn = primitives if shot.overlays.legend else [each for each in primitives if not isinstance(each, Legend)]
+        draw(image, depth, lens, drawn)
+        return Picture(shot, image, lens, depth, legend)
 
     def seen(self, trace: Trace, step: int) -> Mapping[str, ImageArray]:
         """What the policy saw, or would see, at a step, after blinding; without a policy, what the cameras show.

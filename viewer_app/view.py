@@ -132,6 +132,7 @@ class OverlayChoice:
     members: bool = False
     """Every chunk that says something about this step."""
     legend: bool = True
+    """Whether the picture itself says what is drawn."""
 
 
 @dataclass(frozen=True)

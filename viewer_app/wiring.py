@@ -73,14 +73,16 @@ class SessionFiles:
     Implements `contracts.Files`.
     """
 
-    def __init__(self, folder: Path, device: str) -> None:
+    def __init__(self, folder: Path, device: str, picture_budget: int = 256 << 20) -> None:
         """
         Args:
             folder: The session's own. Need not exist.
             device: torch's name of where policies are to run.
+            picture_budget: The most that remembered pictures of the policy's cameras may take. [bytes]
         """
         self._folder = folder
         self._device = device
+        self._picture_budget = picture_budget
         self._recorders: list[Recorder] = []
 
     def close(self) -> None:
@@ -131,6 +133,7 @@ class SessionFiles:
             policy=ProcessLoading(source, self._device),
             watch=recorder.watch,
             start_running=start_running,
+            picture_budget=self._picture_budget,
         )
 
     def recorded_session(self, folder: Path) -> Session:
@@ -148,6 +151,7 @@ class SessionFiles:
             open_engine=recorder.around(lambda publish: _open_recorded(recording, publish)),
             policy=None if source is None else ProcessLoading(source, self._device),
             watch=recorder.watch,
+            picture_budget=self._picture_budget,
         )
 
 

@@ -63,6 +63,8 @@ class Session:
     """Told every view, on the engine thread: a recorder. It must return at once."""
     start_running: bool = False
     """Whether to play as soon as the policy is there."""
+    picture_budget: int = 256 << 20
+    """The most that remembered pictures of the policy's cameras may take. [bytes]"""
 
 
 class Files(Protocol):

@@ -17,9 +17,11 @@ from panels.style import Metrics, Tag
 from panels.timeline import TimelinePanel
 from panels.viewport import Pick, ViewportPanel
 from viewer_app.gui.layout import Rect, arrange
-from viewer_app.overlays import GHOST, PATH, WHISKER
+from viewer_app.overlays import GHOST, MEMBER, PATH, PHYSICS, WHISKER
 from viewer_app.scene import Scene
 from viewer_app.view import Frame
+
+_SWATCHES = {"whisker": WHISKER, "physics": PHYSICS, "members": MEMBER, "ghosts": GHOST, "path": PATH}
 
 
 class Deck:
@@ -36,7 +38,7 @@ class Deck:
         self._size = (0, 0)
         self._metrics = Metrics(1.0)
         self._sides = True
-        self.viewport = ViewportPanel(send, scene, {"whisker": WHISKER, "ghosts": GHOST, "path": PATH}, pick)
+        self.viewport = ViewportPanel(send, scene, _SWATCHES, pick)
         self.timeline = TimelinePanel(send)
         self.policy = PolicyPanel(send)
         self.cameras = CamerasPanel(send, scene)

@@ -33,7 +33,7 @@ class Desk:
         self._session = session
         self._say = say
         self._engine = EngineThread(session.open_engine, session.watch)
-        self._renderer = RenderThread(session.scene)
+        self._renderer = RenderThread(session.scene, session.picture_budget)
         self._loading: PolicyLoading | None = None
         self._unused: tuple[PolicyLoading, Policy] | None = None  # loaded, but not yet taken by the engine
         self._used: PolicyLoading | None = None

@@ -46,8 +46,14 @@ class Seen:
 class RenderThread:
     """Draws shots. Of several shots asked for while one is being drawn, only the last is drawn: latest wins."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, picture_budget: int) -> None:
+        """
+        Args:
+            scene: What is drawn.
+            picture_budget: The most that the remembered pictures of the policy's cameras may take. [bytes]
+        """
         self._scene = scene
+        self._picture_budget = picture_budget
         self._wanted: Shot | None = None
         self._wake = threading.Event()
         self._stopping = False
@@ -80,7 +86,7 @@ class RenderThread:
             # Software OpenGL draws on threads of its own, which inherit this: the window's frames come first.
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
         try:
-            with Viewport(self._scene) as viewport:
+            with Viewport(self._scene, self._picture_budget) as viewport:
                 self._loop(viewport)
         except Exception as error:
             self.failure = f"Nothing can be drawn ({type(error).__name__}: {' '.join(str(error).split())[:300]})."
@@ -112,4 +118,5 @@ def _shown(picture: Picture) -> ShownPicture:
     pixels = np.multiply(cv2.cvtColor(picture.image, cv2.COLOR_RGB2RGBA), np.float32(1 / 255), dtype=np.float32)
     centre = picture.lens.position + picture.lens.forward * picture.shot.camera.distance
     x, y, z = (float(v) for v in centre)
-    return ShownPicture(pixels.reshape(-1), width, height, (x, y, z))
+    notes = tuple((each.text, each.colour) for each in picture.legend if each.note)
+    return ShownPicture(pixels.reshape(-1), width, height, (x, y, z), notes)

@@ -31,6 +31,14 @@ _SLOW_PERIOD, _SLOW_FRAME = 1 / 30, 0.008
 the policy and the pictures. [s]"""
 _AWAKE = 0.7
 """How long after the last change the window keeps its full rate. [s]"""
+_OVERLAY_OF = {
+    Action.TOGGLE_WHISKER: "whisker",
+    Action.TOGGLE_PHYSICS: "physics",
+    Action.TOGGLE_MEMBERS: "members",
+    Action.TOGGLE_GHOSTS: "ghosts",
+    Action.TOGGLE_PATH: "path",
+}
+"""Action to the field of `OverlayChoice` that it toggles."""
 _SCALES = (0.75, 0.85, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0)
 
 
@@ -238,8 +246,8 @@ class Window:
                 self._desk.cancel(frame)
             case Action.FREE_CAMERA | Action.PREVIOUS_CAMERA | Action.NEXT_CAMERA:
                 return self._look(frame, replace(self._focus, camera=self._camera_for(action, frame)))
-            case Action.TOGGLE_WHISKER | Action.TOGGLE_GHOSTS | Action.TOGGLE_PATH:
-                return self._toggle(frame, action)
+            case _ if action in _OVERLAY_OF:
+                return self._toggle(frame, _OVERLAY_OF[action])
             case Action.HELP:
                 self._deck.show_help(True)
             case Action.PALETTE:
@@ -307,16 +315,9 @@ class Window:
             at = (names.index(camera.scene_camera) + (1 if action is Action.NEXT_CAMERA else -1)) % len(names)
         return Camera(frame.view.scene.spec.look_at, scene_camera=names[at], label=names[at])
 
-    def _toggle(self, frame: Frame, action: Action) -> Frame:
+    def _toggle(self, frame: Frame, overlay: str) -> Frame:
         now = self._focus.overlays
-        match action:
-            case Action.TOGGLE_WHISKER:
-                overlays = replace(now, whisker=not now.whisker)
-            case Action.TOGGLE_GHOSTS:
-                overlays = replace(now, ghosts=not now.ghosts)
-            case _:
-                overlays = replace(now, path=not now.path)
-        return self._look(frame, replace(self._focus, overlays=overlays))
+        return self._look(frame, replace(self._focus, overlays=replace(now, **{overlay: not getattr(now, overlay)})))
 
     def _open(self, path: str) -> None:
         opened = self._files.open(path)
