@@ -23,6 +23,7 @@ LADDER = (
     ("trace",),
     ("commands", "view", "tracking"),
     ("fit", "task", "detectors"),
+    ("measures",),
     ("seen", "world"),
     ("kinematics", "rollout"),
     ("overlays",),

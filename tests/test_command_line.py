@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import re
@@ -106,6 +107,11 @@ def test_run(checkpoint: Path, scene: Path, tmp_path: Path, capsys: pytest.Captu
     assert list(said["latency_ms"]) == ["median", "p95"]
     assert said == json.loads((tmp_path / "out" / "summary.json").read_text())
     assert [episode["seed"] for episode in said["episodes"]] == [5, 6]
+    with (tmp_path / "out" / "episodes.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [(int(row["seed"]), row["outcome"], int(row["steps"])) for row in table] == [
+        (episode["seed"], episode["outcome"], episode["steps"]) for episode in said["episodes"]
+    ]
     for episode in said["episodes"]:
         ((trace,),) = open_recording(Path(episode["recording"])).lanes
         assert (trace.seed, len(trace)) == (episode["seed"], episode["steps"])

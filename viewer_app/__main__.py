@@ -274,7 +274,7 @@ def _run(choice: Run) -> int:
 
         print(summary.to_sentence())
         print(", ".join(f"{name} {count}" for name, count in results_by_outcome(summary.episodes).items()))
-        print(f"recordings and summary.json are in {out}")
+        print(f"recordings, summary.json and episodes.csv (smoothness, tracking, moments worth a look) are in {out}")
     return DONE if complete else FOUND_PROBLEMS
 
 
@@ -285,9 +285,11 @@ def _run_episodes(
     from tqdm import tqdm
 
     from viewer_app.batch import Batch
+    from viewer_app.measures import Measures, measures_of, write_measures
     from viewer_app.summary import EpisodeResult, Summary
 
     results: list[EpisodeResult] = []
+    measured: list[tuple[int, str, int, Measures]] = []
     complete = True
     # A log file gets a line now and then, a terminal a bar that moves.
     with tqdm(total=choice.episodes, unit="episode", mininterval=0.2 if sys.stderr.isatty() else 30) as bar:
@@ -296,12 +298,16 @@ def _run_episodes(
                 scene, policy, out, setup, lambda text: bar.write(f"whiskers: {text}", file=sys.stderr)
             ) as batch:
                 for seed in range(choice.seed, choice.seed + choice.episodes):
-                    results.append(batch.run(seed)[0])
+                    result, trace = batch.run(seed)
+                    results.append(result)
+                    measured.append((seed, result.outcome, result.steps, measures_of(scene, trace)))
                     bar.set_postfix(successes=sum(result.success for result in results), refresh=False)
                     bar.update()
         except KeyboardInterrupt:
             complete = False
             bar.write(f"whiskers: Interrupted after {len(results)} of {choice.episodes} episodes.", file=sys.stderr)
+    if measured:
+        write_measures(out / "episodes.csv", scene, measured)
     return Summary(policy.info.name, scene.name, choice.seed, tuple(results)), complete
 
 
