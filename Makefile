@@ -7,8 +7,8 @@ SHELL := bash
 
 PYTHON := .venv/bin/python
 MUJOCO_4_PYTHON := .venv-mujoco4/bin/python
-# A real X server that nobody sees, with a new display number each time.
-UNSEEN := xvfb-run --auto-servernum --server-args="-screen 0 1920x1080x24"
+# A real X server that nobody sees, with a new display number each time. It must not reset itself between two windows.
+UNSEEN := xvfb-run --auto-servernum --server-args="-screen 0 1920x1080x24 -noreset"
 TESTS ?= tests
 # Where dataset and training runs are written.
 TRAINING ?= out/training

@@ -174,6 +174,18 @@ def test_interrupting_a_run_keeps_what_was_done(checkpoint: Path, scene: Path, t
     assert "Traceback" not in err
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere there always is a display")
+@pytest.mark.parametrize("display", ["", ":4321"])
+def test_a_display_that_does_not_answer(
+    display: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a display, or with one that no server answers for, `view` says so in one sentence and ends with 2."""
+    monkeypatch.setenv("DISPLAY", display)
+    assert main(["view", "demo:act"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no display" in line
+
+
 @pytest.mark.slow
 def test_demo_without_a_window(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The demo without a display leaves a recording, a screenshot and a video of every moment of the episode."""

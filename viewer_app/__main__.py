@@ -191,8 +191,26 @@ def _load(source: str, device: str = "cpu") -> Policy:
 
 
 def _has_display() -> bool:
-    """Whether a window can be opened. macOS and Windows always have their display."""
-    return not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY"))
+    """Whether a window can be opened. macOS and Windows always have their display.
+
+    On Linux the X server is tried: Dear PyGui's GLFW ends the process where DISPLAY names one that does not answer.
+    """
+    if not sys.platform.startswith("linux"):
+        return True
+    if not os.environ.get("DISPLAY"):
+        return False
+    import ctypes
+
+    try:
+        x11 = ctypes.CDLL("libX11.so.6")
+    except OSError:
+        return False
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    display = x11.XOpenDisplay(None)
+    if not display:
+        return False
+    x11.XCloseDisplay(ctypes.c_void_p(display))
+    return True
 
 
 def _demo(choice: Demo) -> int:
@@ -205,7 +223,9 @@ def _demo(choice: Demo) -> int:
 
 def _view(choice: View) -> int:
     if not _has_display():
-        raise WhiskersError("There is no display to open a window on; whiskers run works without one.")
+        raise WhiskersError(
+            "There is no display to open a window on (DISPLAY names none that answers); whiskers run works without one."
+        )
     return _open_window(choice, choice.checkpoint, choice.device, start_running=False)
 
 

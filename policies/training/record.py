@@ -5,7 +5,7 @@ recorded at a step is the expert's clean joint target, also where a noisy one wa
 back.
 Only successful episodes are kept. Seeds from 900 are for validation and from 1000 for evaluation: never record those.
 
-    python -m policies.training.record --out DIR --episodes 120 --seed 0
+    python -m policies.training.record --out DIR --episodes 150 --seed 0
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, required=True, help="a folder that does not exist yet")
-    parser.add_argument("--episodes", type=int, default=120, help="successful episodes to keep")
+    parser.add_argument("--episodes", type=int, default=150, help="successful episodes to keep")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first episode")
     options = parser.parse_args()
 

@@ -35,6 +35,8 @@ def run(
         on_frame: Told how long each frame took [s], waiting aside, and what it showed; False closes the window.
     """
     scale = text_scale()
+    # X11's window managers move a window that would lie under their bars; elsewhere nobody does.
+    corner = 0 if sys.platform.startswith("linux") else 60
     dpg.create_context()
     try:
         # Callbacks then run on this thread, between frames, and not whenever Dear PyGui likes.
@@ -43,6 +45,8 @@ def run(
             title=title,
             width=round(width * scale),
             height=round(height * scale),
+            x_pos=corner,
+            y_pos=corner,
             min_width=900,
             min_height=560,
             vsync=True,

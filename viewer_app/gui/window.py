@@ -31,6 +31,8 @@ _SLOW_PERIOD, _SLOW_FRAME = 1 / 30, 0.008
 the policy and the pictures. [s]"""
 _AWAKE = 0.7
 """How long after the last change the window keeps its full rate. [s]"""
+_FIRST_SIGHT = 0.7
+"""How near the window first looks, as a share of the overview's distance: the whisker is what people came for."""
 _OVERLAY_OF = {
     Action.TOGGLE_WHISKER: "whisker",
     Action.TOGGLE_PHYSICS: "physics",
@@ -89,7 +91,9 @@ class Window:
             self._desk.close()
 
     def _begin(self, session: Session) -> None:
-        self._focus = Focus(camera=camera_presets(session.scene.spec.look_at)[0], overlays=OverlayChoice(legend=False))
+        overview = camera_presets(session.scene.spec.look_at)[0]
+        near = replace(overview, distance=_FIRST_SIGHT * overview.distance, label="free")
+        self._focus = Focus(camera=near, overlays=OverlayChoice(legend=False))
         self._free_camera = self._focus.camera
         self._playback = Playback()
         self._deck = Deck(self._requests.append, session.scene, self._point_under)
