@@ -13,7 +13,7 @@ from tests.synthetic import Wave
 from viewer_app.commands import SetStops, Step
 from viewer_app.headless import open_engine
 from viewer_app.overlays import Polyline, Primitive
-from viewer_app.raster import Lens, draw
+from viewer_app.raster import Box, Lens, ReadDepth, draw
 from viewer_app.render import PictureCache, Shot, Viewport, smoothed_tip
 from viewer_app.scene import Scene
 from viewer_app.trace import Trace
@@ -99,17 +99,17 @@ def lens() -> Lens:
     )
 
 
-def depth_of(distance: float) -> Float32Array:
+def depth_of(distance: float) -> ReadDepth:
     """A reversed depth buffer in which everything is at one distance. [m]"""
     value = 0.1 * (10.0 - distance) / (distance * (10.0 - 0.1))
-    return np.full((100, 200), value, np.float32)
+    return lambda box: np.full((box.height, box.width), value, np.float32)
 
 
 def line(*points: tuple[float, float, float]) -> Polyline:
     return Polyline(np.array(points), (0.0, 1.0, 0.0), np.ones(len(points) - 1), 3.0)
 
 
-def drawn(primitives: Sequence[Primitive], depth: Float32Array | None) -> ImageArray:
+def drawn(primitives: Sequence[Primitive], depth: ReadDepth | None) -> ImageArray:
     picture = np.zeros((100, 200, 3), np.uint8)
     draw(picture, depth, lens(), primitives)
     return picture
@@ -130,6 +130,25 @@ def test_what_is_behind_a_surface_is_faint() -> None:
     one = [line((1.0, 0.5, 0), (1.0, -0.5, 0))]
     assert drawn(one, depth_of(2.0))[50, 100, 1] == 255
     assert 20 < drawn(one, depth_of(0.5))[50, 100, 1] < 64
+
+
+def test_only_the_depth_under_the_overlays_counts() -> None:
+    """The part of the depth buffer that is read is the part that is drawn over: a wall left of x = 100 px dims the
+    left half of a line across the picture and not the right half."""
+    wall = np.concatenate([depth_of(0.5)(Box(0, 0, 100, 100)), depth_of(2.0)(Box(0, 0, 100, 100))], axis=1)
+    asked: list[Box] = []
+
+    def read(box: Box) -> Float32Array:
+        asked.append(box)
+        return wall[box.top : box.top + box.height, box.left : box.left + box.width]
+
+    points = np.stack([np.ones(41), np.linspace(0.9, -0.9, 41), np.full(41, 0.2)], axis=1)
+    picture = drawn([Polyline(points, (0.0, 1.0, 0.0), np.ones(40), 3.0)], read)
+    (box,) = asked
+    assert box.height < 20
+    row = picture[30, :, 1].astype(int)
+    assert row[20:95].max() < 64
+    assert row[105:180].min() == 255
 
 
 def test_lines_behind_the_eye_are_cut() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from OpenGL import GL
 
 from viewer_app.overlays import Legend, Paths, build
-from viewer_app.raster import Lens, draw
+from viewer_app.raster import Box, Lens, draw
 from viewer_app.scene import Scene
 from viewer_app.seen import seen_at
 from viewer_app.trace import Trace
@@ -25,6 +25,8 @@ from viewer_app.view import TRACKING_SMOOTHING, Camera, OverlayChoice
 from viewer_app.world import pose
 
 _SOFTWARE = ("llvmpipe", "softpipe", "swiftshader", "software", "basic render")
+_SHOWN_GROUPS = np.array([1, 1, 1, 0, 0, 0], np.uint8)
+"""The geom groups that MuJoCo draws by default."""
 _TRACKING_STEPS = 100
 """How far back the tracking camera remembers: 0.85^100 is below 1e-7."""
 
@@ -50,21 +52,24 @@ class Shot:
 class Picture:
     """A picture of a shot, and what is needed to find the world point under a pixel."""
 
+    scene: Scene
     shot: Shot
     image: ImageArray
     lens: Lens
-    depth: Float32Array
-    """MuJoCo's reversed depth buffer, origin top left. Shape (height, width)."""
     legend: tuple[Legend, ...] = ()
     """What the overlays have to say, in the order of drawing."""
 
     def point_at(self, u: float, v: float) -> FloatArray | None:
-        """The world point seen at a pixel, None where there is only background. Shape (3,). [m]"""
-        value = self.depth[int(np.clip(v, 0, self.lens.height - 1)), int(np.clip(u, 0, self.lens.width - 1))]
-        if value <= 0.0:
-            return None
-        distance = float(self.lens.distance(np.array([value], np.float32))[0])
-        return self.lens.point_at(u, v, distance)
+        """The point of the scene seen at a pixel, None where there is only sky. Shape (3,). [m]
+
+        A ray is cast into the geometry of the shot's moment, so it may be called on any thread.
+        """
+        data = mujoco.MjData(self.scene.model)
+        pose(self.scene, data, self.shot.trace.snapshot(self.shot.step))
+        ray = self.lens.ray(u, v)
+        geom = np.zeros(1, np.int32)
+        distance = mujoco.mj_ray(self.scene.model, data, self.lens.position, ray, _SHOWN_GROUPS, True, -1, geom)
+        return None if geom[0] < 0 else np.asarray(self.lens.position + distance * ray)
 
 
 class Offscreen:
@@ -97,6 +102,7 @@ class Offscreen:
         self.option = mujoco.MjvOption()
         self.perturb = mujoco.MjvPerturb()
         self.size = (width, height)
+        self._drawn = mujoco.MjrRect(0, 0, 0, 0)
 
     @staticmethod
     def _is_software() -> bool:
@@ -109,10 +115,8 @@ class Offscreen:
             self.size = (max(width, self.size[0]), max(height, self.size[1]))
             mujoco.mjr_resizeOffscreen(*self.size, self.render)
 
-    def draw(
-        self, camera: mujoco.MjvCamera, width: int, height: int, with_depth: bool
-    ) -> tuple[ImageArray, Float32Array | None]:
-        """The picture of `self.data` from a camera. Shapes (height, width, 3) and (height, width), top row first."""
+    def draw(self, camera: mujoco.MjvCamera, width: int, height: int) -> ImageArray:
+        """The picture of `self.data` from a camera, top row first. Shape (height, width, 3)."""
         self.context.make_current()
         mujoco.mjv_updateScene(
             self.model,
@@ -123,13 +127,19 @@ class Offscreen:
             mujoco.mjtCatBit.mjCAT_ALL.value,
             self.scene,
         )
-        viewport = mujoco.MjrRect(0, 0, width, height)
-        mujoco.mjr_render(viewport, self.scene, self.render)
+        self._drawn = mujoco.MjrRect(0, 0, width, height)
+        mujoco.mjr_render(self._drawn, self.scene, self.render)
         image = np.empty((height, width, 3), np.uint8)
-        depth = np.empty((height, width), np.float32) if with_depth else None
-        mujoco.mjr_readPixels(image, depth, viewport, self.render)
+        mujoco.mjr_readPixels(image, None, self._drawn, self.render)
         # OpenGL's first row is the bottom one.
-        return np.ascontiguousarray(image[::-1]), None if depth is None else depth[::-1]
+        return np.ascontiguousarray(image[::-1])
+
+    def read_depth(self, box: Box) -> Float32Array:
+        """Part of the depth buffer of the picture drawn last, reversed z, top row first. Shape (height, width)."""
+        depth = np.empty((box.height, box.width), np.float32)
+        bottom = self._drawn.height - box.top - box.height
+        mujoco.mjr_readPixels(None, depth, mujoco.MjrRect(box.left, bottom, box.width, box.height), self.render)
+        return depth[::-1]
 
     def lens(self, width: int, height: int) -> Lens:
         """The camera of the last picture: the middle between MuJoCo's two eyes."""
@@ -171,7 +181,7 @@ class PolicyCameras:
         for name in cameras:
             size = self._scene.spec.cameras[name]
             camera = _fixed_camera(self._offscreen.model, name)
-            image, _ = self._offscreen.draw(camera, size.width, size.height, with_depth=False)
+            image = self._offscreen.draw(camera, size.width, size.height)
             image.setflags(write=False)
             found[name] = image
         return MappingProxyType(found)
@@ -241,14 +251,13 @@ class Viewport:
         offscreen.resize(shot.width, shot.height)
         pose(self._scene, offscreen.data, shot.trace.snapshot(shot.step))
         camera = self._camera(shot)
-        image, depth = offscreen.draw(camera, shot.width, shot.height, with_depth=True)
-        assert depth is not None
+        image = offscreen.draw(camera, shot.width, shot.height)
         lens = offscreen.lens(shot.width, shot.height)
         primitives = build(self._paths, shot.trace, shot.step, shot.overlays)
         legend = tuple(each for each in primitives if isinstance(each, Legend))
         drawn = primitives if shot.overlays.legend else [each for each in primitives if not isinstance(each, Legend)]
-        draw(image, depth, lens, drawn)
-        return Picture(shot, image, lens, depth, legend)
+        draw(image, offscreen.read_depth, lens, drawn)
+        return Picture(self._scene, shot, image, lens, legend)
 
     def seen(self, trace: Trace, step: int) -> Mapping[str, ImageArray]:
         """What the policy saw, or would see, at a step, after blinding; without a policy, what the cameras show.

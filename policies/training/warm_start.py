@@ -1,4 +1,4 @@
-"""Teaches ACT where the block is before it is trained to move. A few minutes; saves about an hour.
+"""Teaches ACT where the block is before it is trained to move. A few minutes.
 
 ACT's own objective holds the answer, but finds it slowly: most of a chunk follows from the joint angles alone, and its
 attention begins by averaging over the picture, which hides the position. So two short lessons come first. Both ask, at

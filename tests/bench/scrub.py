@@ -14,7 +14,7 @@ from viewer_app.commands import SetStops, Step
 from viewer_app.headless import open_engine
 from viewer_app.overlays import WHISKER, Polyline
 from viewer_app.raster import draw
-from viewer_app.render import Shot, Viewport
+from viewer_app.render import Offscreen, Shot, Viewport
 from viewer_app.scene import Scene
 from viewer_app.trace import Trace
 from viewer_app.view import OverlayChoice, camera_presets
@@ -78,17 +78,22 @@ def measure_overlay(scene: Scene, trace: Trace) -> Row:
         Polyline(tips[start : start + 100] + 0.05 * rng.standard_normal(3), WHISKER, np.full(99, 0.8), 2.0)
         for start in rng.integers(0, STEPS - 100, 100)
     ]
-    with Viewport(scene) as viewport:
-        nothing = OverlayChoice(whisker=False, ghosts=False, path=False, legend=False)
-        picture = viewport.draw(Shot(trace, len(trace), 0, preset, nothing, width, height))
     capsules = _capsules_ms(scene, lines)
+    offscreen = Offscreen(scene, width, height, full_look=True)
+    pose(scene, offscreen.data, trace.snapshot(0))
+    camera = mujoco.MjvCamera()
+    camera.lookat[:], camera.distance = preset.look_at, preset.distance
+    camera.azimuth, camera.elevation = preset.azimuth, preset.elevation
+    clean = offscreen.draw(camera, width, height)
+    lens = offscreen.lens(width, height)
     times = []
     for _ in range(30):
-        image = picture.image.copy()
+        image = clean.copy()
         begin = time.perf_counter()
-        draw(image, picture.depth, picture.lens, lines)
+        draw(image, offscreen.read_depth, lens, lines)
         times.append(time.perf_counter() - begin)
-    changed = float((image != picture.image).any(axis=2).mean())
+    offscreen.close()
+    changed = float((image != clean).any(axis=2).mean())
     return Row(
         "overlay of 100 chunks x 100 steps",
         1e3 * statistics.median(times),
