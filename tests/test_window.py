@@ -182,6 +182,8 @@ def test_scrubbing_and_orbiting_by_mouse(window: WindowUnderTest) -> None:
     window.wait(length=60, head=True)
     window.drag(220, 656, 60, 656)
     window.wait(head=False, length=60)
+    window.press("1")
+    window.wait(camera="overview", azimuth=135.0)
     window.drag(570, 400, 500, 400)
     window.wait(camera="free", length=60)
     assert window.now["azimuth"] != 135.0
