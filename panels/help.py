@@ -12,7 +12,7 @@ _MOUSE = (
     ("right-drag", "Pan"),
     ("wheel", "Zoom"),
     ("double-click", "Centre on what is under the mouse"),
-    ("Ctrl+click", "Put the task's object there before the next step"),
+    ("Ctrl+click", "Put the task's object there"),
     ("drag the timeline", "Scrub"),
     ("wheel, drag on a joint", "Zoom and pan; double-click follows again"),
 )

@@ -11,9 +11,10 @@ import mujoco
 import numpy as np
 
 from viewer_app.scene import Scene
+from viewer_app.task import PROGRESS_SIZE
 from viewer_app.trace import Trace
 from viewer_app.types import ActionChunk, Float32Array, FloatArray, frozen
-from viewer_app.world import pose
+from viewer_app.world import STATE_SPEC
 
 _REMEMBERED = 4096
 
@@ -36,15 +37,17 @@ class Kinematics:
         Returns:
             Positions in the world frame. Shape (H, 3). [m]
         """
-        pose(self._scene, self._data, snapshot)
         model, data = self._scene.model, self._data
-        targets = self._scene.to_control(actions)  # (H, n)
-        tips = np.empty((len(targets), 3))
-        joints, site = self._scene.qpos_index, self._scene.site_id
-        for row, target in enumerate(targets):
-            data.qpos[joints] = target
+        mujoco.mj_setState(model, data, snapshot[PROGRESS_SIZE:], STATE_SPEC)
+        positions = np.repeat(data.qpos[None], len(actions), axis=0)  # (H, nq)
+        positions[:, self._scene.qpos_index] = self._scene.to_control(actions)
+        tips = np.empty((len(actions), 3))
+        # Views of MuJoCo's memory, taken once: a look-up costs as much as the kinematics themselves.
+        qpos, tip = data.qpos, data.site_xpos[self._scene.site_id]
+        for row, position in enumerate(positions):
+            qpos[:] = position
             mujoco.mj_kinematics(model, data)
-            tips[row] = data.site_xpos[site]
+            tips[row] = tip
         return tips
 
     def path_of(self, chunk: ActionChunk, trace: Trace) -> FloatArray:
