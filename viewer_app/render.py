@@ -117,6 +117,11 @@ class Offscreen:
 
     def draw(self, camera: mujoco.MjvCamera, width: int, height: int) -> ImageArray:
         """The picture of `self.data` from a camera, top row first. Shape (height, width, 3)."""
+        self.begin(camera, width, height)
+        return self.read_image()
+
+    def begin(self, camera: mujoco.MjvCamera, width: int, height: int) -> None:
+        """Set OpenGL to work on the picture of `self.data` from a camera, and return while it works."""
         self.context.make_current()
         mujoco.mjv_updateScene(
             self.model,
@@ -129,7 +134,11 @@ class Offscreen:
         )
         self._drawn = mujoco.MjrRect(0, 0, width, height)
         mujoco.mjr_render(self._drawn, self.scene, self.render)
-        image = np.empty((height, width, 3), np.uint8)
+        GL.glFlush()
+
+    def read_image(self) -> ImageArray:
+        """The picture begun last, once it is done, top row first. Shape (height, width, 3)."""
+        image = np.empty((self._drawn.height, self._drawn.width, 3), np.uint8)
         mujoco.mjr_readPixels(image, None, self._drawn, self.render)
         # OpenGL's first row is the bottom one.
         return np.ascontiguousarray(image[::-1])
@@ -251,9 +260,11 @@ class Viewport:
         offscreen.resize(shot.width, shot.height)
         pose(self._scene, offscreen.data, shot.trace.snapshot(shot.step))
         camera = self._camera(shot)
-        image = offscreen.draw(camera, shot.width, shot.height)
-        lens = offscreen.lens(shot.width, shot.height)
+        offscreen.begin(camera, shot.width, shot.height)
+        # The overlays' geometry is computed while OpenGL draws.
         primitives = build(self._paths, shot.trace, shot.step, shot.overlays)
+        image = offscreen.read_image()
+        lens = offscreen.lens(shot.width, shot.height)
         legend = tuple(each for each in primitives if isinstance(each, Legend))
         drawn = primitives if shot.overlays.legend else [each for each in primitives if not isinstance(each, Legend)]
         draw(image, offscreen.read_depth, lens, drawn)
