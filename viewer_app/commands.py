@@ -5,7 +5,6 @@ Looking elsewhere is not here: moving through an episode changes the `view.Focus
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from viewer_app.blinding import Blind
@@ -122,7 +121,6 @@ class Say:
     """Show a sentence to the person, as the engine does with its own errors."""
 
     text: str
-    details: Mapping[str, str] = field(default_factory=dict)
 
 
 Command = (

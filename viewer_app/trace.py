@@ -50,20 +50,6 @@ class Parent:
     step: int
 
 
-@dataclass(frozen=True)
-class StepRecord:
-    """One executed control step."""
-
-    index: int
-    snapshot: FloatArray
-    """The world before the step. Shape (z,)."""
-    action: Float32Array
-    """The action executed. Scene units. Shape (n,)."""
-    chunk: ActionChunk | None
-    """The chunk that was asked for at this step, None where the policy was not asked."""
-    settings: Settings
-
-
 class Trace:
     """Steps 0 .. len - 1 of one episode, and the moment after the last of them, the head.
 
@@ -211,17 +197,6 @@ class Trace:
     def settings_changes(self) -> tuple[tuple[int, Settings], ...]:
         """(first step, settings), in order."""
         return tuple(self._settings)
-
-    def record(self, step: int) -> StepRecord:
-        """Step `step` as one value."""
-        k = self._checked(step, self._length - 1)
-        return StepRecord(
-            index=k,
-            snapshot=self.snapshot(k),
-            action=self._columns["action"][k].astype(np.float32, copy=True),
-            chunk=self.chunk_asked_at(k),
-            settings=self.settings_at(k),
-        )
 
     def chunk_asked_at(self, step: int) -> ActionChunk | None:
         """The chunk that was asked for at exactly `step`."""

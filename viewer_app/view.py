@@ -198,11 +198,6 @@ class Frame:
     seen_step: int | None = None
     """The step that `seen` shows, which lags while pictures are being rendered."""
 
-    @property
-    def asked(self) -> bool:
-        """Whether the policy was asked at the step."""
-        return self.step < self.length and self.trace.chunk_asked_at(self.step) is not None
-
 
 def resolve(view: View, focus: Focus) -> Frame:
     """The frame that a focus on a view gives. A focus past the end is brought back to it."""
