@@ -6,7 +6,7 @@ import time
 
 import dearpygui.dearpygui as dpg
 
-from panels.style import BAD, DIM, TEXT, WARN, Metrics, Tag
+from panels.style import BAD, DIM, TEXT, WARN, Metrics, Tag, bubble
 
 _LASTS = 6.0
 """How long a toast stays. [s]"""
@@ -25,15 +25,7 @@ class MessagesPanel:
         self.window = dpg.add_child_window(parent=parent, no_scrollbar=True, border=False)
         self._last = dpg.add_text("", color=DIM, parent=self.window)
         self._keys = dpg.add_text("F1 keys   Ctrl+K commands   Ctrl+O open", color=DIM, parent=self.window)
-        with dpg.window(
-            show=False,
-            no_title_bar=True,
-            no_resize=True,
-            no_move=True,
-            autosize=True,
-            no_focus_on_appearing=True,
-            min_size=(20, 10),
-        ) as self._toast:
+        with bubble() as self._toast:
             self._text = dpg.add_text("", wrap=400)
 
     def place(self, x: int, y: int, width: int, height: int, metrics: Metrics) -> None:

@@ -29,6 +29,7 @@ LADDER = (
     ("overlays",),
     ("raster",),
     ("render",),
+    ("lane",),
     ("engine",),
     ("headless",),
     ("gui",),

@@ -18,9 +18,10 @@ from panels.timeline_marks import domain_for, marks_of, paint_band
 from tests.swaying_policy import SwayingPolicy
 from viewer_app.chunking import FirstN, TemporalEnsemble
 from viewer_app.commands import Command, Fork, Pause, Run, SetChunking, Step
-from viewer_app.engine import Engine, Lane
+from viewer_app.engine import Engine
 from viewer_app.gui.layout import Layout, Rect, arrange
 from viewer_app.gui.playback import Playback
+from viewer_app.lane import Lane
 from viewer_app.scene import Scene
 from viewer_app.trace import Settings, Trace
 from viewer_app.types import ActionChunk, Float32Array, Readings

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from viewer_app.commands import Command, ResetEpisode, Run
-from viewer_app.engine import Engine, Lane
+from viewer_app.engine import Engine
+from viewer_app.lane import Lane
 from viewer_app.render import PolicyCameras
 from viewer_app.scene import Scene
 from viewer_app.trace import Trace

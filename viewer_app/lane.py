@@ -1,0 +1,248 @@
+"""One world, the policy that drives it, and the trace of what happened.
+
+A lane takes one step when told to and changes its settings when told to; when that is, is the engine's business.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import assert_never
+
+import numpy as np
+
+from viewer_app.blinding import BlindSetting
+from viewer_app.chunking import Chunking, FirstN, TemporalEnsemble, action_at
+from viewer_app.commands import MoveObject, SetBlinding
+from viewer_app.fit import check_fit
+from viewer_app.scene import Scene
+from viewer_app.seen import seen_until
+from viewer_app.trace import Event, Settings, Trace, carried_from, default_settings
+from viewer_app.types import ActionChunk, Policy, Want, WhiskersError, World
+from viewer_app.view import LaneView, Latency, Snippet
+
+_LATENCIES = 500
+"""How many policy calls the latency figures are taken over."""
+
+
+def policy_seed(episode_seed: int, step: int) -> int:
+    """Seed of the policy's random numbers at one step: the same in every replay, different at every step."""
+    return int(np.random.SeedSequence([episode_seed, step]).generate_state(1)[0])
+
+
+class Lane:
+    """One world, the policy that drives it, and the trace of what happened."""
+
+    def __init__(self, scene: Scene, world: World, policy: Policy | None, seed: int) -> None:
+        """
+        Args:
+            scene: Scene of the world.
+            world: Owned by the lane from here on.
+            policy: None for a lane that is only looked at.
+            seed: Seed of the first episode.
+
+        Raises:
+            WhiskersError: If the policy does not fit the scene.
+        """
+        self.scene = scene
+        self.world = world
+        self.policy: Policy | None = None
+        self.latencies: list[float] = []
+        self.thinking_since: float | None = None
+        self.earlier: tuple[Snippet, ...] = ()
+        self._episodes = 0
+        self._branches = 0
+        self._latency = Latency()
+        self.trace = self._first_trace(policy, seed)
+
+    def _first_trace(self, policy: Policy | None, seed: int) -> Trace:
+        if policy is not None:
+            check_fit(policy.info, self.scene)
+        self.policy = policy
+        self.latencies, self._latency = [], Latency()
+        return self._begin(seed, self._default_settings(), ())
+
+    def _default_settings(self) -> Settings:
+        prompt = self.scene.spec.prompt
+        if self.policy is None:
+            return Settings(FirstN(1), prompt=prompt)
+        coefficient = self.policy.info.ensemble_coefficient
+        weights = None if coefficient is None else self.policy.ensemble_weights(coefficient)
+        return default_settings(self.policy.info, prompt, weights)
+
+    def _begin(self, seed: int, settings: Settings, carried: tuple[ActionChunk, ...]) -> Trace:
+        self.world.reset(seed)
+        self._episodes += 1
+        return Trace(
+            name=f"episode {self._episodes}",
+            scene=self.scene.name,
+            policy=self.policy.info if self.policy is not None else None,
+            seed=seed,
+            settings=settings,
+            snapshot=self.world.snapshot(),
+            readings=self.world.readings(),
+            carried=carried,
+        )
+
+    @property
+    def settings(self) -> Settings:
+        """In force for the next step."""
+        return self.trace.settings_at(len(self.trace))
+
+    @property
+    def finished(self) -> bool:
+        return bool(self.trace.outcome(len(self.trace)))
+
+    def use(self, policy: Policy, seed: int) -> None:
+        """Drive on with a policy: where it made the present trace, from there; otherwise from a new beginning.
+
+        Raises:
+            WhiskersError: If it does not fit the scene; the lane then stays as it was.
+        """
+        check_fit(policy.info, self.scene)
+        made_by = self.trace.policy
+        if made_by is not None and made_by.digest == policy.info.digest and len(self.trace):
+            self.policy = policy
+            return
+        self._keep()
+        self.trace = self._first_trace(policy, seed)
+
+    def reset_episode(self, seed: int | None) -> None:
+        """Begin a new episode with the settings in force. The old trace is kept."""
+        settings = self.settings
+        # A blinding that began in the last episode is in force from the start of this one.
+        blinding = {name: replace(setting, since=0) for name, setting in settings.blinding.items()}
+        settings = replace(settings, blinding=MappingProxyType(blinding))
+        carried = () if settings.reset_at_start else carried_from(self.trace)
+        seed = self.trace.seed if seed is None else seed
+        self._keep()
+        self.trace = self._begin(seed, settings, carried)
+
+    def fork(self, name: str, step: int) -> None:
+        """Continue from a step of a trace; the trace keeps its old future under its own name.
+
+        Raises:
+            WhiskersError: If there is no such trace or step.
+        """
+        known = {snippet.trace.name: snippet.trace for snippet in self.earlier} | {self.trace.name: self.trace}
+        if name not in known:
+            raise WhiskersError(f"No trace {name!r}; there are {', '.join(known)}.")
+        parent = known[name]
+        if not 0 <= step <= len(parent):
+            raise WhiskersError(f"Trace {name!r} has no step {step}; it has steps 0 to {len(parent)}.")
+        if self.policy is None or parent.policy is None or parent.policy.digest != self.policy.info.digest:
+            raise WhiskersError(f"Trace {name!r} was made by another policy; load that policy to continue from it.")
+        self._branches += 1
+        branch = parent.fork(step, f"{name.split(' / ')[0]} / branch {self._branches}")
+        self.world.restore(branch.snapshot(step))
+        self._keep()
+        self.trace = branch
+
+    def change(self, settings: Settings, text: str) -> None:
+        """Put other settings in force from the next step on."""
+        self.trace.set_settings(settings, text)
+
+    def set_chunking(self, chunking: Chunking) -> None:
+        """Change the execution mode. Going to or from the ensemble resets the policy, as LeRobot requires."""
+        before = self.settings.chunking
+        match chunking:
+            case FirstN(n):
+                chunking = FirstN(min(max(n, 1), self.policy.info.chunk_size if self.policy is not None else n))
+                text = f"n_action_steps {chunking.n_action_steps}"
+            case TemporalEnsemble(coefficient):
+                if self.policy is not None:
+                    weights = self.policy.ensemble_weights(coefficient)
+                    chunking = TemporalEnsemble(coefficient, tuple(float(w) for w in weights))
+                text = f"temporal ensemble {coefficient:g}"
+            case _:
+                assert_never(chunking)
+        if chunking == before:
+            return
+        self.change(replace(self.settings, chunking=chunking), text)
+        if isinstance(before, TemporalEnsemble) or isinstance(chunking, TemporalEnsemble):
+            self.trace.reset_policy(f"policy reset for {text}")
+
+    def blind(self, command: SetBlinding) -> None:
+        """Blind or unblind one input."""
+        blinding = dict(self.settings.blinding)
+        if command.mode is None:
+            blinding.pop(command.name, None)
+            text = f"{command.name} shown"
+        else:
+            blinding[command.name] = BlindSetting(command.mode, len(self.trace))
+            text = f"{command.name} blinded: {command.mode}"
+        self.change(replace(self.settings, blinding=MappingProxyType(blinding)), text)
+
+    def move(self, command: MoveObject) -> None:
+        """Put an object somewhere before the next step.
+
+        Raises:
+            WhiskersError: If it is not a free object.
+        """
+        self.world.move_object(command.name, np.array(command.position), command.yaw)
+        self.trace.set_head(self.world.snapshot(), self.world.readings())
+        x, y, z = command.position
+        self.trace.note(Event(len(self.trace), "moved", f"{command.name} moved to ({x:.3f}, {y:.3f}, {z:.3f}) m"))
+
+    def step(self, want: Want, thinking: Callable[[], None]) -> None:
+        """Take one control step and record it.
+
+        Args:
+            want: What to ask the policy for besides the chunk.
+            thinking: Called just before the policy is asked, with `thinking_since` set.
+
+        Raises:
+            WhiskersError: If the policy or the world refuses; nothing is then recorded.
+        """
+        if self.policy is None:
+            return
+        step = len(self.trace)
+        settings = self.settings
+        asked = self._ask(step, want, thinking) if self.trace.is_due(step) else None
+        in_force = [*self.trace.chunks_in_force(step, asked_too=False), *([asked] if asked is not None else [])]
+        action = action_at(in_force, step, settings.chunking, self.policy.info.action_scale)
+        self.world.step(action)
+        self.trace.append(action, asked, self.world.snapshot(), self.world.readings())
+
+    def _ask(self, step: int, want: Want, thinking: Callable[[], None]) -> ActionChunk:
+        assert self.policy is not None
+        self.thinking_since = time.monotonic()
+        thinking()
+        try:
+            observations = seen_until(self.trace, step, self.policy.info, self.world.picture)
+            chunk = self.policy.predict(observations, step, policy_seed(self.trace.seed, step), want)
+        finally:
+            self.thinking_since = None
+        self.latencies.append(chunk.latency)
+        del self.latencies[:-_LATENCIES]
+        median, p95 = np.percentile(self.latencies, [50, 95])
+        self._latency = Latency(chunk.latency, float(median), float(p95), self._latency.count + 1)
+        return chunk
+
+    def _keep(self) -> None:
+        """Keep the present trace among the earlier ones, unless nothing ever happened in it."""
+        if len(self.trace):
+            self.earlier = (*self.earlier, Snippet(self.trace, len(self.trace)))
+        else:
+            self._episodes -= 1
+
+    def view(self) -> LaneView:
+        return LaneView(
+            now=Snippet(self.trace, len(self.trace)),
+            earlier=self.earlier,
+            policy=self.policy.info if self.policy is not None else None,
+            settings=self.settings,
+            latency=self._latency,
+            thinking_since=self.thinking_since,
+            finished=self.finished,
+        )
+
+    def adopt(self, traces: Sequence[Trace]) -> None:
+        """Take over recorded traces: the last becomes the one looked at, and can be continued if the policy fits."""
+        *earlier, last = traces
+        self.earlier = tuple(Snippet(trace, len(trace)) for trace in earlier)
+        self._episodes = self._branches = len(traces)
+        self.trace = last
+        self.world.restore(last.snapshot(len(last)))
