@@ -6,6 +6,7 @@ A calm dark ground, one accent, and the overlay colours kept for what they mean 
 from __future__ import annotations
 
 import importlib.util
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -188,3 +189,17 @@ def hint(text: str) -> None:
     """A tooltip for the item added last."""
     with dpg.tooltip(dpg.last_item(), delay=0.4, hide_on_activity=True):
         dpg.add_text(text)
+
+
+def bubble() -> AbstractContextManager[Tag]:
+    """A small hidden window that floats over the others and takes no focus: for a toast, or for words at the pointer."""
+    floating: AbstractContextManager[Tag] = dpg.window(
+        show=False,
+        no_title_bar=True,
+        no_resize=True,
+        no_move=True,
+        autosize=True,
+        no_focus_on_appearing=True,
+        min_size=(20, 10),
+    )
+    return floating

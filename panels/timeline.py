@@ -21,6 +21,7 @@ from panels.style import (
     Metrics,
     Rgba,
     Tag,
+    bubble,
     hint,
     rgb,
 )
@@ -89,15 +90,7 @@ class TimelinePanel:
         self._hover_line = dpg.draw_line((0, 0), (0, 0), color=FAINT, parent=self._drawlist)
         self._head = dpg.draw_line((0, 0), (0, 0), color=ACCENT, thickness=2, parent=self._drawlist)
         self._knob = dpg.draw_triangle((0, 0), (0, 0), (0, 0), color=ACCENT, fill=ACCENT, parent=self._drawlist)
-        with dpg.window(
-            show=False,
-            no_title_bar=True,
-            no_resize=True,
-            no_move=True,
-            autosize=True,
-            no_focus_on_appearing=True,
-            min_size=(20, 10),
-        ) as self._tip:
+        with bubble() as self._tip:
             self._tip_text = dpg.add_text("")
 
     def _button(self, label: str, action: Action, text: str, width: int = 0) -> Tag:
