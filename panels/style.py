@@ -192,7 +192,7 @@ def hint(text: str) -> None:
 
 
 def bubble() -> AbstractContextManager[Tag]:
-    """A small hidden window that floats over the others and takes no focus: for a toast, or for words at the pointer."""
+    """A small hidden window that floats over the others and takes no focus: a toast, or words at the pointer."""
     floating: AbstractContextManager[Tag] = dpg.window(
         show=False,
         no_title_bar=True,
