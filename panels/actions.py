@@ -166,7 +166,36 @@ class ExportJoints:
     """One of `joint_curves.JointUnit`."""
 
 
-Request = Command | Look | Action | SetSpeed | OpenPath | ExportJoints
+@dataclass(frozen=True)
+class ExportPlot:
+    """Write a plot of what is looked at as a picture for print, or its numbers."""
+
+    plot: str
+    """A key of `figures.PLOTS`: `joints`, `motion`, `ensemble` or `inputs`."""
+    suffix: str
+    """`png`, `pdf`, `svg` or `csv`."""
+    unit: str = ""
+    """For `joints`: one of `joint_curves.JointUnit`."""
+
+
+class Tab(Enum):
+    """What the panel at the lower right shows."""
+
+    JOINTS = "Joints"
+    CHUNK = "Chunk"
+    INPUTS = "Inputs"
+    MOTION = "Motion"
+    FINDINGS = "Findings"
+
+
+@dataclass(frozen=True)
+class ShowTab:
+    """Show another tab."""
+
+    tab: Tab
+
+
+Request = Command | Look | Action | SetSpeed | OpenPath | ExportJoints | ExportPlot | ShowTab
 Send = Callable[[Request], None]
 """How a panel asks for something. It only enqueues, and may be called from any callback."""
 

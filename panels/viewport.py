@@ -121,7 +121,7 @@ class ViewportPanel:
         self._badges = dpg.add_draw_layer(parent=self._drawlist)
 
     def _toggle(self, field: str, on: bool) -> None:
-        self._send(Show(replace(self._overlays, **{field: on})))
+        self._send(Show(self._overlays.having(field, on)))
 
     def wheel(self, clicks: float) -> None:
         """Tell how far the mouse wheel was turned since the last frame."""

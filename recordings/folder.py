@@ -27,7 +27,8 @@ from viewer_app.view import Snippet, View
 from viewer_app.world import MujocoWorld
 
 FORMAT = "whiskers-recording"
-VERSION = 1
+VERSION = 2
+"""Format 2 added overlap blending, simulated latency and late chunks; format 1 is read as having none."""
 MANIFEST = "recording.json"
 _TRACE_SUFFIX = ".wtr"
 

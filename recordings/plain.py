@@ -13,7 +13,7 @@ import numpy as np
 
 from recordings.blocks import Plain
 from viewer_app.blinding import Blind, BlindSetting
-from viewer_app.chunking import Chunking, FirstN, TemporalEnsemble
+from viewer_app.chunking import Chunking, FirstN, OverlapBlend, TemporalEnsemble
 from viewer_app.trace import Event, Settings
 from viewer_app.types import Float32Array, PolicyInfo, Scale, frozen
 
@@ -26,6 +26,7 @@ def settings_to_plain(settings: Settings) -> Table:
         "blinding": {name: {"mode": each.mode.value, "since": each.since} for name, each in settings.blinding.items()},
         "prompt": settings.prompt,
         "reset_at_start": settings.reset_at_start,
+        "delay": settings.delay,
     }
 
 
@@ -44,6 +45,7 @@ def settings_from_plain(table: Plain) -> Settings:
         blinding=MappingProxyType(blinding),
         prompt=_str(table["prompt"]),
         reset_at_start=bool(table["reset_at_start"]),
+        delay=_int(table.get("delay", 0)),  # format 1 has none
     )
 
 
@@ -122,6 +124,8 @@ def _chunking_to_plain(chunking: Chunking) -> Plain:
             return {"n_action_steps": n}
         case TemporalEnsemble(coefficient, weights):
             return {"temporal_ensemble": coefficient, "weights": list(weights)}
+        case OverlapBlend(advance, overlap):
+            return {"advance": advance, "overlap": overlap}
         case _:
             assert_never(chunking)
 
@@ -129,6 +133,8 @@ def _chunking_to_plain(chunking: Chunking) -> Plain:
 def _chunking_from_plain(table: Mapping[str, Plain]) -> Chunking:
     if "n_action_steps" in table:
         return FirstN(_int(table["n_action_steps"]))
+    if "advance" in table:
+        return OverlapBlend(_int(table["advance"]), _int(table["overlap"]))
     weights = cast(list[Plain], table["weights"])
     return TemporalEnsemble(_float(table["temporal_ensemble"]), tuple(_float(w) for w in weights))
 

@@ -85,7 +85,7 @@ class TraceWriter:
         head = b"".join(column[-1].tobytes() for column in moments.values()) + repr(settings[-1]).encode()
         if length == begin and not events and not resets and head == self._head:
             return False
-        chunks = [chunk for chunk in trace.chunks[self._chunks :] if chunk.start < length]
+        chunks = [chunk for chunk in trace.chunks[self._chunks :] if chunk.arrived < length]
         described, chunk_arrays = _chunks_to_plain(chunks)
         header: dict[str, Plain] = {
             "kind": "steps",
@@ -247,7 +247,15 @@ def _chunks_to_plain(chunks: tuple[ActionChunk, ...] | list[ActionChunk]) -> tup
     arrays: Arrays = {}
     for i, chunk in enumerate(chunks):
         extras: list[Plain] = list(chunk.extras)
-        described.append({"start": chunk.start, "seed": chunk.seed, "latency": chunk.latency, "extras": extras})
+        described.append(
+            {
+                "start": chunk.start,
+                "delay": chunk.delay,
+                "seed": chunk.seed,
+                "latency": chunk.latency,
+                "extras": extras,
+            }
+        )
         arrays[f"{i}.actions"] = chunk.actions
         if chunk.model_actions is not None:
             arrays[f"{i}.model_actions"] = chunk.model_actions
@@ -265,6 +273,7 @@ def _chunks_from_plain(described: Plain, arrays: Mapping[str, NDArray[np.generic
                 actions=frozen(arrays[f"{i}.actions"].astype(np.float32)),
                 seed=cast(int, row["seed"]),
                 latency=cast(float, row["latency"]),
+                delay=cast(int, row.get("delay", 0)),  # format 1 has none
                 model_actions=None if model_actions is None else frozen(model_actions.astype(np.float32)),
                 extras=MappingProxyType(
                     {

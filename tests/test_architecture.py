@@ -21,12 +21,16 @@ LADDER = (
     ("types", "summary"),
     ("scene", "chunking", "blinding", "smoothness", "lettering"),
     ("trace",),
-    ("commands", "view", "tracking"),
-    ("fit", "task", "detectors"),
-    ("measures",),
-    ("seen", "world"),
-    ("kinematics", "rollout"),
-    ("overlays",),
+    ("tracking", "detectors", "questions"),
+    ("insight", "breakpoints"),
+    ("commands", "view"),
+    ("fit", "task", "seen"),
+    ("world",),
+    ("distance",),
+    ("kinematics", "rollout", "inquiry", "watch"),
+    ("paths",),
+    ("analysis",),
+    ("measures", "overlays", "figures"),
     ("raster",),
     ("render",),
     ("lane",),
@@ -38,7 +42,10 @@ LADDER = (
 )
 RUNG = {noun: rung for rung, nouns in enumerate(LADDER) for noun in nouns}
 
-PANELS_MAY_READ = {"types", "scene", "chunking", "blinding", "trace", "commands", "view"}
+PANELS_MAY_READ = {
+    *("types", "scene", "chunking", "blinding", "trace", "commands", "view"),
+    *("questions", "insight", "breakpoints", "detectors", "smoothness", "tracking"),
+}
 
 # What each outside package may be imported by. Folders, or the beginnings of files' names.
 BOUNDARIES = {

@@ -28,12 +28,15 @@ from viewer_app.commands import (
 )
 from viewer_app.engine import Engine
 from viewer_app.headless import open_engine, run_episode
-from viewer_app.overlays import Paths, Polyline, whisker
+from viewer_app.overlays import Polyline, Sight, whisker
+from viewer_app.paths import Paths
+from viewer_app.questions import Answers
 from viewer_app.render import PolicyCameras
 from viewer_app.scene import Scene
 from viewer_app.seen import seen_at
 from viewer_app.trace import Trace
 from viewer_app.types import ActionChunk, Observation, Want
+from viewer_app.view import OverlayChoice
 
 pytestmark = pytest.mark.core
 
@@ -77,7 +80,8 @@ def test_drawn_is_executed(engine: Engine, scene: Scene, mode: FirstN | Temporal
         if isinstance(mode, FirstN):
             until = next((k for k in range(step + 1, len(trace)) if trace.chunk_asked_at(k)), len(trace))
             assert np.array_equal(plan[: until - step], executed[step:until])
-        line = next(each for each in whisker(paths, trace, step) if isinstance(each, Polyline))
+        sight = Sight(paths, trace, step, OverlayChoice(), Answers())
+        line = next(each for each in whisker(sight) if isinstance(each, Polyline))
         begin = step - trace.chunks_in_force(step)[-1].start if isinstance(mode, FirstN) else 0
         assert np.array_equal(
             line.points[begin], paths.kinematics.path(executed[step : step + 1], trace.snapshot(step))[0]

@@ -192,7 +192,7 @@ def edit(key: str, value: object) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (edit("version", 2), "written by a newer Whiskers"),
+        (edit("version", 3), "written by a newer Whiskers"),
         (edit("version", "new"), "has no version"),
         (edit("format", "other"), "does not say format"),
         (edit("scene", {}), "lacks the field scene.file"),

@@ -34,7 +34,20 @@ class TemporalEnsemble:
     """The weights in float32, oldest first, as the policy computed them. Length chunk_size."""
 
 
-Chunking = FirstN | TemporalEnsemble
+@dataclass(frozen=True)
+class OverlapBlend:
+    """Ask every `advance` steps, and cross-fade from the old chunk to the new one over its first `overlap` steps.
+
+    The new chunk's weight at its i-th executed step, i = 0 the first, is (i + 1) / (overlap + 1); where the old chunk
+    has no row left, the new one's stands alone. With `overlap` 0 it is `FirstN(advance)`.
+    """
+
+    advance: int
+    overlap: int
+    """At most `advance`, so that the chunk that is left is never itself still being blended in."""
+
+
+Chunking = FirstN | TemporalEnsemble | OverlapBlend
 
 
 def is_due(chunks: Sequence[ActionChunk], step: int, chunking: Chunking) -> bool:
@@ -46,13 +59,14 @@ def is_due(chunks: Sequence[ActionChunk], step: int, chunking: Chunking) -> bool
         chunking: The execution mode.
     """
     match chunking:
-        case FirstN(n_action_steps):
+        case FirstN(count) | OverlapBlend(count):
             if not chunks:
                 return True
             last = chunks[-1]
-            return step - last.start >= min(n_action_steps, len(last))
+            # Of a chunk that came late, the first rows are past already.
+            return step - last.arrived >= min(count, len(last) - last.delay)
         case TemporalEnsemble():
-            return not chunks or chunks[-1].start < step
+            return not chunks or chunks[-1].arrived < step
         case _:
             assert_never(chunking)
 
@@ -89,8 +103,21 @@ def plan_from(chunks: Sequence[ActionChunk], step: int, chunking: Chunking, scal
             return chunks[-1].rows(step)
         case TemporalEnsemble():
             return _ensemble(chunks, step, chunking, scale)
+        case OverlapBlend(_, overlap):
+            return _blend(chunks, step, overlap)
         case _:
             assert_never(chunking)
+
+
+def _blend(chunks: Sequence[ActionChunk], step: int, overlap: int) -> Float32Array:
+    new = chunks[-1]
+    rows = new.rows(step).copy()
+    if len(chunks) > 1:
+        old = chunks[-2].rows(step)
+        count = max(min(overlap - (step - new.arrived), len(rows), len(old)), 0)
+        share = ((step - new.arrived + 1 + np.arange(count)) / np.float32(overlap + 1)).astype(np.float32)[:, None]
+        rows[:count] = (1 - share) * old[:count] + share * rows[:count]
+    return rows
 
 
 def members_of(chunks: Sequence[ActionChunk], step: int) -> list[ActionChunk]:

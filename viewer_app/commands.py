@@ -8,8 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from viewer_app.blinding import Blind
+from viewer_app.breakpoints import Breakpoints
 from viewer_app.chunking import Chunking
-from viewer_app.types import Policy
+from viewer_app.questions import Question
+from viewer_app.types import Policy, Want
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,14 @@ class SetChunking:
 
 
 @dataclass(frozen=True)
+class SetDelay:
+    """Simulate a latency of some control steps, from the next chunk on."""
+
+    steps: int
+    lane: int | None = None
+
+
+@dataclass(frozen=True)
 class SetBlinding:
     """Replace one input (a camera's name, or `blinding.STATE`) by `mode`; None shows it again."""
 
@@ -117,6 +127,37 @@ class SetStops:
 
 
 @dataclass(frozen=True)
+class SetBreakpoints:
+    """Pause by itself when one of these conditions comes true."""
+
+    breakpoints: Breakpoints
+
+
+@dataclass(frozen=True)
+class SetWant:
+    """What to ask the policy for besides the chunk, at every call from the next one on."""
+
+    want: Want
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Ask the policy about a moment of a trace. Nothing is executed; the answer appears in `LaneView.answers`."""
+
+    question: Question
+    trace: str
+    step: int
+    lane: int = 0
+
+
+@dataclass(frozen=True)
+class StopAsking:
+    """Give up the question that is being answered, after the call in progress."""
+
+    lane: int | None = None
+
+
+@dataclass(frozen=True)
 class Say:
     """Show a sentence to the person, as the engine does with its own errors."""
 
@@ -132,10 +173,15 @@ Command = (
     | SetResetAtStart
     | Fork
     | SetChunking
+    | SetDelay
     | SetBlinding
     | SetPrompt
     | MoveObject
     | UsePolicy
     | SetStops
+    | SetBreakpoints
+    | SetWant
+    | Ask
+    | StopAsking
     | Say
 )

@@ -13,7 +13,9 @@ from typing import assert_never
 
 import numpy as np
 
+from viewer_app.breakpoints import Breakpoints
 from viewer_app.commands import (
+    Ask,
     Command,
     Fork,
     MoveObject,
@@ -23,17 +25,22 @@ from viewer_app.commands import (
     Run,
     Say,
     SetBlinding,
+    SetBreakpoints,
     SetChunking,
+    SetDelay,
     SetPrompt,
     SetResetAtStart,
     SetStops,
+    SetWant,
     Step,
+    StopAsking,
     UsePolicy,
 )
 from viewer_app.lane import Lane
 from viewer_app.scene import Scene
 from viewer_app.types import Want, WhiskersError
 from viewer_app.view import View
+from viewer_app.watch import Watch
 
 
 @dataclass
@@ -74,6 +81,8 @@ class Engine:
         self._message_number = 0
         self._pace = 0.0
         self._pace_from: tuple[float, float] | None = None
+        self._watch = Watch(scene, Breakpoints())
+        self._paused_by = ""
         self.publish()
 
     def send(self, command: Command) -> None:
@@ -82,7 +91,11 @@ class Engine:
 
     @property
     def busy(self) -> bool:
-        """Whether another tick would take a step without being told anything new."""
+        """Whether another tick would take a step, or ask the policy, without being told anything new."""
+        return self._stepping or any(lane.inquiry is not None for lane in self.lanes)
+
+    @property
+    def _stepping(self) -> bool:
         return self._wishes.running or self._wishes.steps > 0
 
     @property
@@ -91,14 +104,15 @@ class Engine:
         return self._wishes.speed
 
     def tick(self) -> bool:
-        """Take all waiting commands, then at most one control step in every lane.
+        """Take all waiting commands, then at most one control step in every lane and one call of its question.
 
         Returns:
             Whether a step was taken.
         """
         changed = self._drain()
-        stepped = self.busy and self._step_lanes()
-        if changed or stepped:
+        stepped = self._stepping and self._step_lanes()
+        asked = self._go_on_asking()
+        if changed or stepped or asked:
             self.publish()
         return stepped
 
@@ -113,6 +127,9 @@ class Engine:
             running=self._wishes.running,
             speed=self._wishes.speed,
             pace=self._pace if self._wishes.running else 0.0,
+            breakpoints=self._watch.breakpoints,
+            paused_by=self._paused_by,
+            want=self.want,
             message=self._message,
             message_number=self._message_number,
         )
@@ -137,18 +154,19 @@ class Engine:
         match command:
             case Run(speed):
                 self._wishes.running, self._wishes.speed = True, speed
-                self._pace_from = None
+                self._pace_from, self._paused_by = None, ""
             case Pause():
                 self._pause()
             case Step(count):
                 self._wishes.running = False
                 self._wishes.steps += count
+                self._paused_by = ""
             case ResetEpisode(seed, lane):
                 for each in self._of(lane):
                     each.reset_episode(seed)
             case ResetPolicy(lane):
                 for each in self._of(lane):
-                    each.trace.reset_policy()
+                    each.reset_policy()
             case SetResetAtStart(on, lane):
                 for each in self._of(lane):
                     text = f"policy reset at episode start {'on' if on else 'off'}"
@@ -158,6 +176,9 @@ class Engine:
             case SetChunking(chunking, lane):
                 for each in self._of(lane):
                     each.set_chunking(chunking)
+            case SetDelay(steps, lane):
+                for each in self._of(lane):
+                    each.set_delay(steps)
             case SetBlinding(_, _, lane):
                 for each in self._of(lane):
                     each.blind(command)
@@ -171,6 +192,17 @@ class Engine:
                 self._of(lane)[0].use(policy, self._of(lane)[0].trace.seed)
             case SetStops(on_outcome, max_steps):
                 self._wishes.stop_on_outcome, self._wishes.max_steps = on_outcome, max_steps
+            case SetBreakpoints(breakpoints):
+                self._watch = Watch(self.scene, breakpoints)
+                for each in self.lanes:
+                    self._watch.begin(each.trace)
+            case SetWant(want):
+                self.want = want
+            case Ask(question, trace, step, lane):
+                self._of(lane)[0].ask(trace, step, question)
+            case StopAsking(lane):
+                for each in self._of(lane):
+                    each.inquiry = None
             case Say(text):
                 self._say(text)
             case _:
@@ -209,9 +241,33 @@ class Engine:
                 return False
         wishes.steps = max(wishes.steps - 1, 0)
         self._measure_pace()
+        self._break(due)
         if wishes.running and all(self._stops(lane) for lane in self.lanes if lane.policy is not None):
             self._pause()
         return True
+
+    def _break(self, stepped: Sequence[Lane]) -> None:
+        """Pause where a breakpoint's condition came true with the step just taken."""
+        reasons = [reason for lane in stepped for reason in self._watch.reasons(lane.trace)]
+        if reasons and self._stepping:
+            self._pause()
+        if reasons:
+            self._paused_by = "; ".join(reasons)
+
+    def _go_on_asking(self) -> bool:
+        """One policy call for the question of each lane. Returns whether there was one."""
+        asked = False
+        for lane in self.lanes:
+            if lane.inquiry is None:
+                continue
+            asked = True
+            try:
+                lane.go_on_asking()
+            except WhiskersError as error:
+                self._say(str(error))
+            except Exception as error:  # A policy is other people's code.
+                self._say(f"The question failed with {type(error).__name__}: {' '.join(str(error).split())[:300]}")
+        return asked
 
     def _stops(self, lane: Lane) -> bool:
         """Whether a running engine leaves this lane where it is. A single step asked for by hand is always taken."""

@@ -14,9 +14,11 @@ from typing import assert_never
 import numpy as np
 
 from viewer_app.blinding import BlindSetting
-from viewer_app.chunking import Chunking, FirstN, TemporalEnsemble, action_at
+from viewer_app.chunking import Chunking, FirstN, OverlapBlend, TemporalEnsemble, action_at
 from viewer_app.commands import MoveObject, SetBlinding
 from viewer_app.fit import check_fit
+from viewer_app.inquiry import Inquiry, policy_seed
+from viewer_app.questions import Answers, Question
 from viewer_app.scene import Scene
 from viewer_app.seen import seen_until
 from viewer_app.trace import Event, Settings, Trace, carried_from, default_settings
@@ -25,11 +27,6 @@ from viewer_app.view import LaneView, Latency, Snippet
 
 _LATENCIES = 500
 """How many policy calls the latency figures are taken over."""
-
-
-def policy_seed(episode_seed: int, step: int) -> int:
-    """Seed of the policy's random numbers at one step: the same in every replay, different at every step."""
-    return int(np.random.SeedSequence([episode_seed, step]).generate_state(1)[0])
 
 
 class Lane:
@@ -55,6 +52,8 @@ class Lane:
         self._episodes = 0
         self._branches = 0
         self._latency = Latency()
+        self.answers = Answers()
+        self.inquiry: Inquiry | None = None
         self.trace = self._first_trace(policy, seed)
 
     def _first_trace(self, policy: Policy | None, seed: int) -> Trace:
@@ -62,6 +61,8 @@ class Lane:
             check_fit(policy.info, self.scene)
         self.policy = policy
         self.latencies, self._latency = [], Latency()
+        # Another policy would have answered otherwise.
+        self.answers, self.inquiry = Answers(), None
         return self._begin(seed, self._default_settings(), ())
 
     def _default_settings(self) -> Settings:
@@ -142,20 +143,39 @@ class Lane:
 
     def change(self, settings: Settings, text: str) -> None:
         """Put other settings in force from the next step on."""
+        self._head_changes()
         self.trace.set_settings(settings, text)
+
+    def _head_changes(self) -> None:
+        """What the policy answered about the head no longer holds."""
+        head = len(self.trace)
+        self.answers = self.answers.without(self.trace, head)
+        if self.inquiry is not None and self.inquiry.trace is self.trace and self.inquiry.step == head:
+            self.inquiry = None
+
+    def reset_policy(self) -> None:
+        """Forget all chunks so far, from the next step on."""
+        self._head_changes()
+        self.trace.reset_policy()
 
     def set_chunking(self, chunking: Chunking) -> None:
         """Change the execution mode. Going to or from the ensemble resets the policy, as LeRobot requires."""
         before = self.settings.chunking
+        size = self.policy.info.chunk_size if self.policy is not None else None
         match chunking:
             case FirstN(n):
-                chunking = FirstN(min(max(n, 1), self.policy.info.chunk_size if self.policy is not None else n))
+                chunking = FirstN(min(max(n, 1), size if size is not None else n))
                 text = f"n_action_steps {chunking.n_action_steps}"
             case TemporalEnsemble(coefficient):
                 if self.policy is not None:
                     weights = self.policy.ensemble_weights(coefficient)
                     chunking = TemporalEnsemble(coefficient, tuple(float(w) for w in weights))
                 text = f"temporal ensemble {coefficient:g}"
+            case OverlapBlend(advance, overlap):
+                advance = min(max(advance, 1), size if size is not None else advance)
+                spare = advance if size is None else size - advance
+                chunking = OverlapBlend(advance, min(max(overlap, 0), advance, spare))
+                text = f"overlap blending, advance {advance}, overlap {chunking.overlap}"
             case _:
                 assert_never(chunking)
         if chunking == before:
@@ -163,6 +183,13 @@ class Lane:
         self.change(replace(self.settings, chunking=chunking), text)
         if isinstance(before, TemporalEnsemble) or isinstance(chunking, TemporalEnsemble):
             self.trace.reset_policy(f"policy reset for {text}")
+
+    def set_delay(self, steps: int) -> None:
+        """Simulate a latency, at most as long as leaves a chunk one row to execute."""
+        most = self.policy.info.chunk_size - 1 if self.policy is not None else steps
+        steps = min(max(steps, 0), most)
+        if steps != self.settings.delay:
+            self.change(replace(self.settings, delay=steps), f"simulated latency {steps} step{'s' * (steps != 1)}")
 
     def blind(self, command: SetBlinding) -> None:
         """Blind or unblind one input."""
@@ -182,6 +209,7 @@ class Lane:
             WhiskersError: If it is not a free object.
         """
         self.world.move_object(command.name, np.array(command.position), command.yaw)
+        self._head_changes()
         self.trace.set_head(self.world.snapshot(), self.world.readings())
         x, y, z = command.position
         self.trace.note(Event(len(self.trace), "moved", f"{command.name} moved to ({x:.3f}, {y:.3f}, {z:.3f}) m"))
@@ -211,8 +239,10 @@ class Lane:
         self.thinking_since = time.monotonic()
         thinking()
         try:
-            observations = seen_until(self.trace, step, self.policy.info, self.world.picture)
-            chunk = self.policy.predict(observations, step, policy_seed(self.trace.seed, step), want)
+            begin = self._observed_at(step)
+            observations = seen_until(self.trace, begin, self.policy.info, self.world.picture)
+            chunk = self.policy.predict(observations, begin, policy_seed(self.trace.seed, begin), want)
+            chunk = replace(chunk, delay=step - begin)
         finally:
             self.thinking_since = None
         self.latencies.append(chunk.latency)
@@ -220,6 +250,47 @@ class Lane:
         median, p95 = np.percentile(self.latencies, [50, 95])
         self._latency = Latency(chunk.latency, float(median), float(p95), self._latency.count + 1)
         return chunk
+
+    def _observed_at(self, step: int) -> int:
+        """Of which step the policy sees the observation when its chunk is due at `step`."""
+        delay = self.settings.delay
+        if not delay or not self.trace.chunks_in_force(step, asked_too=False):
+            return step
+        return max(step - delay, max((at for at in self.trace.resets if at <= step), default=0))
+
+    # Questions: they execute nothing and record nothing.
+
+    def ask(self, trace: str, step: int, question: Question) -> None:
+        """Begin to ask the policy about a moment, in place of any question before.
+
+        Raises:
+            WhiskersError: If there is no such moment, or nobody who could answer.
+        """
+        known = {snippet.trace.name: snippet.trace for snippet in self.earlier} | {self.trace.name: self.trace}
+        if trace not in known:
+            raise WhiskersError(f"No trace {trace!r}; there are {', '.join(known)}.")
+        made_by = known[trace].policy
+        if self.policy is None or made_by is None or made_by.digest != self.policy.info.digest:
+            raise WhiskersError(f"Trace {trace!r} was not made by the policy that is loaded; load that one to ask it.")
+        self.inquiry = Inquiry(question, known[trace], step, self.policy, self.world.picture, self.answers)
+
+    def go_on_asking(self) -> None:
+        """Make the next policy call of the question.
+
+        Raises:
+            WhiskersError: If the policy refuses; the question is then given up.
+        """
+        inquiry = self.inquiry
+        if inquiry is None:
+            return
+        try:
+            answer = inquiry.advance()
+        except Exception:
+            self.inquiry = None
+            raise
+        if answer is not None:
+            self.answers = self.answers.having(answer)
+            self.inquiry = None
 
     def _keep(self) -> None:
         """Keep the present trace among the earlier ones, unless nothing ever happened in it."""
@@ -237,6 +308,8 @@ class Lane:
             latency=self._latency,
             thinking_since=self.thinking_since,
             finished=self.finished,
+            answers=self.answers,
+            asking=self.inquiry.asking if self.inquiry is not None else None,
         )
 
     def adopt(self, traces: Sequence[Trace]) -> None:

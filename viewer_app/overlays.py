@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from viewer_app.chunking import FirstN, TemporalEnsemble, members_of
-from viewer_app.kinematics import Kinematics
-from viewer_app.rollout import Rollout
-from viewer_app.scene import Scene
+from viewer_app.paths import Paths
+from viewer_app.questions import Answers
 from viewer_app.trace import Trace
 from viewer_app.types import FloatArray
 from viewer_app.view import OverlayChoice
@@ -33,12 +32,15 @@ GHOST_TRAILS = 12
 PATH_STEPS = 500
 
 
-class Paths:
-    """What the builders compute paths with. Holds scratch data, so one per thread."""
+@dataclass(frozen=True)
+class Sight:
+    """What the builders look at: one moment of a trace, what is known about it, and how the person wants it drawn."""
 
-    def __init__(self, scene: Scene) -> None:
-        self.kinematics = Kinematics(scene)
-        self.rollout = Rollout(scene)
+    paths: Paths
+    trace: Trace
+    step: int
+    choice: OverlayChoice
+    answers: Answers
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Polyline:
     """Opacity of each segment. Shape (P - 1,)."""
     width: float
     """[px]"""
+    asked_at: int | None = None
+    """Control step whose observation the path answers, where it is a chunk's: a click on it goes there."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +83,12 @@ class Legend:
 Primitive = Polyline | Marker | Legend
 
 
-def whisker(paths: Paths, trace: Trace, step: int) -> Sequence[Primitive]:
+def whisker(sight: Sight) -> Sequence[Primitive]:
     """The chunk being executed: bright as far as it will be executed, faint beyond, thin where it already was.
 
     In temporal-ensemble mode it is the ensembled path. Row 0 of the plan is the action executed at `step`.
     """
+    paths, trace, step = sight.paths, sight.trace, sight.step
     plan = trace.plan(step)
     if plan is None:
         return ()
@@ -109,8 +114,9 @@ def whisker(paths: Paths, trace: Trace, step: int) -> Sequence[Primitive]:
     )
 
 
-def ghosts(paths: Paths, trace: Trace, step: int) -> Sequence[Primitive]:
+def ghosts(sight: Sight) -> Sequence[Primitive]:
     """Chunks asked for before the current one, fading with age."""
+    paths, trace, step = sight.paths, sight.trace, sight.step
     past = trace.chunks_before(step, GHOST_TRAILS)
     lines = []
     for age, chunk in enumerate(past):
@@ -120,8 +126,9 @@ def ghosts(paths: Paths, trace: Trace, step: int) -> Sequence[Primitive]:
     return (*reversed(lines), Legend(GHOST, f"past chunks ({len(past)})")) if lines else ()
 
 
-def path(paths: Paths, trace: Trace, step: int) -> Sequence[Primitive]:
+def path(sight: Sight) -> Sequence[Primitive]:
     """Where the end effector has been."""
+    trace, step = sight.trace, sight.step
     begin = max(step - PATH_STEPS, 0)
     tips = np.asarray(trace.column("tip"), np.float64)[begin : step + 1]
     if len(tips) < 2:
@@ -133,11 +140,12 @@ def path(paths: Paths, trace: Trace, step: int) -> Sequence[Primitive]:
     )
 
 
-def physics(paths: Paths, trace: Trace, step: int) -> Sequence[Primitive]:
+def physics(sight: Sight) -> Sequence[Primitive]:
     """Where the chunk would really take the gripper from this very state: lag, contacts and clipping included.
 
     The legend says how far that is from the kinematic whisker, row by row: the largest distance, and that at the end.
     """
+    paths, trace, step = sight.paths, sight.trace, sight.step
     plan = trace.plan(step)
     if plan is None:
         return ()
@@ -161,8 +169,9 @@ def physics(paths: Paths, trace: Trace, step: int) -> Sequence[Primitive]:
     )
 
 
-def members(paths: Paths, trace: Trace, step: int) -> Sequence[Primitive]:
+def members(sight: Sight) -> Sequence[Primitive]:
     """Every past chunk that says something about this step, older ones fainter, from this step on."""
+    paths, trace, step = sight.paths, sight.trace, sight.step
     found = members_of(trace.chunks_in_force(step), step)
     lines = []
     for rank, chunk in enumerate(found, start=1):
@@ -183,7 +192,7 @@ def _spread(points: Sequence[FloatArray]) -> float:
     return float(1000 * np.linalg.norm(stacked - stacked.mean(axis=0), axis=1).max())
 
 
-OVERLAYS: tuple[tuple[str, Callable[[Paths, Trace, int], Sequence[Primitive]]], ...] = (
+OVERLAYS: tuple[tuple[str, Callable[[Sight], Sequence[Primitive]]], ...] = (
     ("ghosts", ghosts),
     ("members", members),
     ("path", path),
@@ -193,10 +202,10 @@ OVERLAYS: tuple[tuple[str, Callable[[Paths, Trace, int], Sequence[Primitive]]], 
 """Field of `OverlayChoice` to builder, in the order of drawing."""
 
 
-def build(paths: Paths, trace: Trace, step: int, choice: OverlayChoice) -> list[Primitive]:
-    """All primitives that `choice` asks for, in the order of drawing."""
+def build(sight: Sight) -> list[Primitive]:
+    """All primitives that the sight's choice asks for, in the order of drawing."""
     primitives: list[Primitive] = []
     for name, builder in OVERLAYS:
-        if getattr(choice, name):
-            primitives.extend(builder(paths, trace, step))
+        if getattr(sight.choice, name):
+            primitives.extend(builder(sight))
     return primitives

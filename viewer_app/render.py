@@ -15,7 +15,9 @@ import mujoco
 import numpy as np
 from OpenGL import GL
 
-from viewer_app.overlays import Legend, Paths, build
+from viewer_app.overlays import Legend, Sight, build
+from viewer_app.paths import Paths
+from viewer_app.questions import Answers
 from viewer_app.raster import Box, Lens, draw
 from viewer_app.scene import Scene
 from viewer_app.seen import seen_at
@@ -46,6 +48,8 @@ class Shot:
     """[px]"""
     height: int
     """[px]"""
+    answers: Answers = Answers()  # noqa: RUF009 (frozen, so it can be shared)
+    """What the policy answered about this and other moments."""
 
 
 @dataclass(frozen=True)
@@ -262,7 +266,7 @@ class Viewport:
         camera = self._camera(shot)
         offscreen.begin(camera, shot.width, shot.height)
         # The overlays' geometry is computed while OpenGL draws.
-        primitives = build(self._paths, shot.trace, shot.step, shot.overlays)
+        primitives = build(Sight(self._paths, shot.trace, shot.step, shot.overlays, shot.answers))
         image = offscreen.read_image()
         lens = offscreen.lens(shot.width, shot.height)
         legend = tuple(each for each in primitives if isinstance(each, Legend))

@@ -6,7 +6,7 @@ rows never change. A trace knows neither MuJoCo nor a window nor a file format.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -29,6 +29,9 @@ class Settings:
     prompt: str = ""
     reset_at_start: bool = True
     """Whether a new episode forgets the chunks of the last one."""
+    delay: int = 0
+    """Simulated latency: a chunk answers the observation of this many control steps ago, and its rows before now are
+    dropped. A chunk that nothing precedes, after a reset, is not delayed: there is nothing to execute meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class Trace:
         self.outcomes: list[str] = []
         self._settings: list[tuple[int, Settings]] = [(0, settings)]
         self._resets: list[int] = []
-        self._chunk_starts: list[int] = []
+        self._arrivals: list[int] = []
         self._length = 0
         n = policy.n_action if policy is not None else 0
         self._n_action = n
@@ -117,7 +120,7 @@ class Trace:
 
         Args:
             action: What was executed. Scene units. Shape (n,).
-            chunk: The chunk asked for at this step, or None.
+            chunk: The chunk that arrived at this step, or None.
             after: The world after the step. Shape (z,).
             readings: What was read off the world after the step.
         """
@@ -126,7 +129,7 @@ class Trace:
         self._columns["action"][k] = action
         if chunk is not None:
             self.chunks.append(chunk)
-            self._chunk_starts.append(chunk.start)
+            self._arrivals.append(chunk.arrived)
         self._write_moment(k + 1, after, readings)
         self._length = k + 1
 
@@ -199,30 +202,40 @@ class Trace:
         return tuple(self._settings)
 
     def chunk_asked_at(self, step: int) -> ActionChunk | None:
-        """The chunk that was asked for at exactly `step`."""
-        at = bisect_right(self._chunk_starts, step) - 1
-        return self.chunks[at] if at >= 0 and self._chunk_starts[at] == step else None
+        """The chunk that answers the observation of exactly `step`, the first of them where a delay made several."""
+        for at in range(bisect_left(self._arrivals, step), len(self._arrivals)):
+            chunk = self.chunks[at]
+            if chunk.start == step:
+                return chunk
+            if chunk.arrived > step + len(chunk):
+                break
+        return None
+
+    def chunk_arrived_at(self, step: int) -> ActionChunk | None:
+        """The chunk that came into force at exactly `step`, a chunk boundary. Without delay it was asked for there."""
+        at = bisect_right(self._arrivals, step) - 1
+        return self.chunks[at] if at >= 0 and self._arrivals[at] == step else None
 
     def chunks_in_force(self, step: int, asked_too: bool = True) -> list[ActionChunk]:
         """The chunks that decide the action of `step`, oldest first: those since the last policy reset.
 
         Args:
             step: A control step, 0 .. len.
-            asked_too: Whether to count a chunk asked for at `step` itself.
+            asked_too: Whether to count a chunk that arrived at `step` itself.
         """
         reset = max((at for at in self._resets if at <= step), default=None)
-        end = bisect_right(self._chunk_starts, step if asked_too else step - 1)
-        begin = 0 if reset is None else bisect_right(self._chunk_starts, reset - 1)
+        end = bisect_right(self._arrivals, step if asked_too else step - 1)
+        begin = 0 if reset is None else bisect_right(self._arrivals, reset - 1)
         if end > begin:
             # All chunks of a trace are of one policy, so none reaches farther back than the newest is long.
             reach = step - len(self.chunks[end - 1])
-            begin = max(begin, bisect_right(self._chunk_starts, reach))
+            begin = max(begin, bisect_right(self._arrivals, reach))
         carried = list(self.carried) if reset is None else []
         return carried + self.chunks[begin:end]
 
     def chunks_before(self, step: int, count: int) -> list[ActionChunk]:
-        """The last `count` chunks asked for before the one in force at `step`, newest first."""
-        end = bisect_right(self._chunk_starts, step) - 1
+        """The last `count` chunks that arrived before the one in force at `step`, newest first."""
+        end = bisect_right(self._arrivals, step) - 1
         return self.chunks[max(end - count, 0) : max(end, 0)][::-1]
 
     def is_due(self, step: int) -> bool:
@@ -253,9 +266,9 @@ class Trace:
         other.__dict__.update(self.__dict__)
         other.name = name
         other.parent = Parent(self.name, k)
-        keep = bisect_right(self._chunk_starts, k - 1)
+        keep = bisect_right(self._arrivals, k - 1)
         other.chunks = self.chunks[:keep]
-        other._chunk_starts = self._chunk_starts[:keep]
+        other._arrivals = self._arrivals[:keep]
         # What was done just before step k belongs to the moment that the branch leaves from, so it is kept.
         other.events = [event for event in self.events if event.step <= k]
         other._resets = [at for at in self._resets if at <= k]
@@ -318,7 +331,7 @@ class Trace:
         trace.chunks, trace.events = list(chunks), list(events)
         trace.phases, trace.outcomes = list(phases), list(outcomes)
         trace._settings, trace._resets = list(settings), list(resets)
-        trace._chunk_starts = [chunk.start for chunk in chunks]
+        trace._arrivals = [chunk.arrived for chunk in chunks]
         trace._columns = {key: np.array(column) for key, column in columns.items()}
         trace._length = len(columns["action"])
         trace._n_action = int(columns["action"].shape[1])

@@ -69,9 +69,16 @@ class ActionChunk:
     """The same rows in the model's normalised units, where the policy has such. Shape (H, n)."""
     extras: Mapping[str, NDArray[np.float32]] = field(default_factory=lambda: MappingProxyType({}))
     """What else was asked for: samples (K, H, n), denoising (S + 1, H, n), attention, progress."""
+    delay: int = 0
+    """Control steps between the observation that it answers, which is that of `start`, and its arrival."""
 
     def __len__(self) -> int:
         return len(self.actions)
+
+    @property
+    def arrived(self) -> int:
+        """First control step at which it could be executed: its rows before that came too late and are dropped."""
+        return self.start + self.delay
 
     def rows(self, step: int) -> Float32Array:
         """The rows still to come at control step `step`, in scene units. Shape (H - (step - start), n)."""
@@ -80,7 +87,7 @@ class ActionChunk:
     def same_as(self, other: ActionChunk) -> bool:
         """Whether both chunks are equal to the bit, latencies aside."""
         return (
-            (self.start, self.seed) == (other.start, other.seed)
+            (self.start, self.seed, self.delay) == (other.start, other.seed, other.delay)
             and np.array_equal(self.actions, other.actions)
             and _same_or_none(self.model_actions, other.model_actions)
             and self.extras.keys() == other.extras.keys()

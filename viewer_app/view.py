@@ -7,12 +7,16 @@ values and the session by sending a command.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from viewer_app.breakpoints import Breakpoints
+from viewer_app.detectors import Thresholds
+from viewer_app.insight import EpisodeInsight, MomentInsight
+from viewer_app.questions import Answers, Asking
 from viewer_app.scene import Scene
 from viewer_app.trace import Settings, Trace
-from viewer_app.types import ImageArray, PolicyInfo
+from viewer_app.types import ImageArray, PolicyInfo, Want
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,10 @@ class LaneView:
     """`time.monotonic()` at which the policy call in progress began, None while there is none. [s]"""
     finished: bool = False
     """Whether the episode has an outcome."""
+    answers: Answers = Answers()  # noqa: RUF009 (frozen, so it can be shared)
+    """What the policy answered when it was asked about moments."""
+    asking: Asking | None = None
+    """The question that is being answered."""
 
     def snippet(self, name: str | None) -> Snippet:
         """The trace of that name, or the one being written where there is none."""
@@ -66,6 +74,11 @@ class View:
     """Simulated seconds per second of wall clock that were asked for."""
     pace: float = 0.0
     """Simulated seconds per second of wall clock that were reached lately, 0 while paused."""
+    breakpoints: Breakpoints = Breakpoints()  # noqa: RUF009 (frozen, so it can be shared)
+    paused_by: str = ""
+    """The breakpoint at which it paused, in words; empty once it moves on."""
+    want: Want = Want()  # noqa: RUF009 (frozen, so it can be shared)
+    """What the policy is asked for at every call besides the chunk."""
     message: str = ""
     """The last sentence that the engine had to say, for example an error."""
     message_number: int = 0
@@ -131,8 +144,26 @@ class OverlayChoice:
     """The chunk being executed, rolled forward through the simulation from this very state."""
     members: bool = False
     """Every chunk that says something about this step."""
+    ensemble: bool = False
+    """The temporal ensemble: its members and their mean; a what-if where the policy does not ensemble."""
+    samples: bool = False
+    """What else the policy would have answered to the same observation."""
+    inputs: bool = False
+    """What the policy would do without each of its inputs."""
+    ticks: bool = False
+    """Orientation of the root along the whisker."""
+    gripper: bool = False
+    """Opening of the gripper along the whisker."""
     legend: bool = True
     """Whether the picture itself says what is drawn."""
+    root: str = ""
+    """Site whose way the whiskers show; empty is the scene's end effector."""
+    coefficient: float = 0.01
+    """Of the what-if ensemble, in LeRobot's convention: above 0 trusts the oldest chunk most."""
+
+    def having(self, overlay: str, on: bool) -> OverlayChoice:
+        """The same choice with one overlay, given by its field's name, on or off."""
+        return replace(self, **{overlay: on})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -146,6 +177,8 @@ class Focus:
     """Control step; None follows the head."""
     camera: Camera = field(default_factory=Camera)
     overlays: OverlayChoice = field(default_factory=OverlayChoice)
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    """When the detectors speak."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +209,14 @@ class Show:
     overlays: OverlayChoice
 
 
-Look = Seek | LookAtTrace | Aim | Show
+@dataclass(frozen=True)
+class Judge:
+    """Choose the detectors' thresholds."""
+
+    thresholds: Thresholds
+
+
+Look = Seek | LookAtTrace | Aim | Show | Judge
 
 
 @dataclass(frozen=True)
@@ -197,6 +237,10 @@ class Frame:
     """What the policy saw, or would see, at the step, after blinding: camera name to picture."""
     seen_step: int | None = None
     """The step that `seen` shows, which lags while pictures are being rendered."""
+    moment: MomentInsight | None = None
+    """Figures about the step. It lags while they are being computed: it says itself of which step it is."""
+    episode: EpisodeInsight | None = None
+    """Figures about the trace, which lag behind its length while it grows."""
 
 
 def resolve(view: View, focus: Focus) -> Frame:

@@ -15,10 +15,12 @@ from tests.bench.rows import Row, compare
 from tests.synthetic import Wave
 from viewer_app.commands import ResetEpisode, SetStops, Step
 from viewer_app.headless import open_engine
-from viewer_app.overlays import Paths, whisker
+from viewer_app.overlays import Sight, whisker
+from viewer_app.paths import Paths
+from viewer_app.questions import Answers
 from viewer_app.scene import Scene
 from viewer_app.types import ActionChunk, ImageArray, Observation, Policy, Want
-from viewer_app.view import Snippet
+from viewer_app.view import OverlayChoice, Snippet
 
 STEPS = 200
 
@@ -74,7 +76,7 @@ class RecordedLoop:
         engine.send(Step(steps))
         while engine.tick():
             self._recorder.offer([LaneSnippet(Snippet(lane.trace, len(lane.trace)))])
-            whisker(self._paths, lane.trace, len(lane.trace) - 1)
+            whisker(Sight(self._paths, lane.trace, len(lane.trace) - 1, OverlayChoice(), Answers()))
 
     def close(self) -> None:
         self._recorder.close()

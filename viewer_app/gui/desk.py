@@ -161,7 +161,7 @@ class Desk:
             now: Wall clock. [s]
         """
         moment = (id(frame.trace), frame.step, len(frame.trace.events) if frame.step == frame.length else 0)
-        sight = (moment, frame.focus.camera, frame.focus.overlays, width, height)
+        sight = (moment, id(frame.lane.answers), frame.focus.camera, frame.focus.overlays, width, height)
         moved = sight != self._sight
         if moved:
             self._sight, self._moved_at = sight, now
@@ -172,7 +172,10 @@ class Desk:
         if coarse:
             width, height = round(width * _COARSE), round(height * _COARSE)
         focus = frame.focus
-        self._renderer.want(Shot(frame.trace, frame.length, frame.step, focus.camera, focus.overlays, width, height))
+        answers = frame.lane.answers
+        self._renderer.want(
+            Shot(frame.trace, frame.length, frame.step, focus.camera, focus.overlays, width, height, answers)
+        )
         return moved
 
     def new_picture(self) -> ShownPicture | None:

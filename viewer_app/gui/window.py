@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import dearpygui.dearpygui as dpg
 
-from panels.actions import PRESETS, Action, ExportJoints, OpenPath, Request, SetSpeed, Transport
+from panels.actions import PRESETS, Action, ExportJoints, ExportPlot, OpenPath, Request, SetSpeed, ShowTab, Transport
 from panels.style import GROUND, Metrics, Tag, apply_theme, load_font
 from panels.viewport import scene_cameras
 from viewer_app.commands import Command, Fork, ResetEpisode, ResetPolicy
@@ -22,7 +22,7 @@ from viewer_app.gui.keys import Keyboard
 from viewer_app.gui.playback import Moved, Playback
 from viewer_app.gui.written import write_joints, write_picture
 from viewer_app.types import FloatArray, WhiskersError
-from viewer_app.view import Aim, Camera, Focus, Frame, LookAtTrace, OverlayChoice, Seek, Show, camera_presets
+from viewer_app.view import Aim, Camera, Focus, Frame, Judge, LookAtTrace, OverlayChoice, Seek, Show, camera_presets
 
 _BUSY_PERIOD, _IDLE_PERIOD = 1 / 60, 1 / 20
 """Time between frames while something moves, and while nothing does. [s]"""
@@ -197,6 +197,10 @@ class Window:
                 return self._look(frame, replace(self._focus, camera=camera))
             case Show(overlays):
                 return self._look(frame, replace(self._focus, overlays=overlays))
+            case Judge(thresholds):
+                return self._look(frame, replace(self._focus, thresholds=thresholds))
+            case ExportPlot() | ShowTab():
+                raise NotImplementedError(str(request))
             case _:
                 self._command(frame, request)
         return self._desk.frame(self._focus) or frame
@@ -321,7 +325,7 @@ class Window:
 
     def _toggle(self, frame: Frame, overlay: str) -> Frame:
         now = self._focus.overlays
-        return self._look(frame, replace(self._focus, overlays=replace(now, **{overlay: not getattr(now, overlay)})))
+        return self._look(frame, replace(self._focus, overlays=now.having(overlay, not getattr(now, overlay))))
 
     def _open(self, path: str) -> None:
         opened = self._files.open(path)

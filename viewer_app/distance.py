@@ -1,0 +1,39 @@
+"""How far the gripper is from the task's object, read off a snapshot."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+
+from viewer_app.scene import Scene
+from viewer_app.task import PROGRESS_SIZE
+from viewer_app.types import FloatArray, WhiskersError
+from viewer_app.world import STATE_SPEC
+
+
+class Distance:
+    """Measures snapshots, with its own scratch data. One per thread."""
+
+    def __init__(self, scene: Scene) -> None:
+        """
+        Raises:
+            WhiskersError: If the scene's task has no object.
+        """
+        if not scene.spec.task.object:
+            raise WhiskersError(
+                f"Scene {scene.name} has no task object to measure a distance to; name one in its [task] table."
+            )
+        self._scene = scene
+        self._data = mujoco.MjData(scene.model)
+        self._body = int(scene.model.body(scene.spec.task.object).id)
+
+    def at(self, snapshot: FloatArray) -> float:
+        """Distance of the end-effector site from the centre of the task's object. [m]
+
+        Args:
+            snapshot: Shape (z,).
+        """
+        model, data = self._scene.model, self._data
+        mujoco.mj_setState(model, data, snapshot[PROGRESS_SIZE:], STATE_SPEC)
+        mujoco.mj_kinematics(model, data)
+        return float(np.linalg.norm(data.site_xpos[self._scene.site_id] - data.xpos[self._body]))
