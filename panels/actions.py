@@ -31,6 +31,11 @@ class Action(Enum):
     BRANCH = auto()
     RESET_POLICY = auto()
     CANCEL = auto()
+    ASK_INPUTS = auto()
+    ASK_OCCLUSION = auto()
+    ASK_ATTENTION = auto()
+    ASK_SAMPLES = auto()
+    ASK_ENSEMBLE = auto()
     FREE_CAMERA = auto()
     PREVIOUS_CAMERA = auto()
     NEXT_CAMERA = auto()
@@ -45,6 +50,16 @@ class Action(Enum):
     TOGGLE_MEMBERS = auto()
     TOGGLE_GHOSTS = auto()
     TOGGLE_PATH = auto()
+    TOGGLE_ENSEMBLE = auto()
+    TOGGLE_SAMPLES = auto()
+    TOGGLE_INPUTS = auto()
+    TOGGLE_TICKS = auto()
+    TOGGLE_GRIPPER = auto()
+    TAB_JOINTS = auto()
+    TAB_CHUNK = auto()
+    TAB_INPUTS = auto()
+    TAB_MOTION = auto()
+    TAB_FINDINGS = auto()
     TOGGLE_PANELS = auto()
     FULLSCREEN = auto()
     LARGER_TEXT = auto()
@@ -55,7 +70,18 @@ class Action(Enum):
     SAVE = auto()
     SCREENSHOT = auto()
     EXPORT_JOINTS = auto()
+    EXPORT_FIGURE = auto()
     QUIT = auto()
+
+
+class Tab(Enum):
+    """What the panel at the lower right shows."""
+
+    JOINTS = "Joints"
+    CHUNK = "Chunk"
+    INPUTS = "Inputs"
+    MOTION = "Motion"
+    FINDINGS = "Findings"
 
 
 @dataclass(frozen=True)
@@ -69,7 +95,7 @@ class ActionEntry:
     """Chords such as `Ctrl+Left`. The first one is shown in buttons' tooltips. Empty for palette-only actions."""
 
 
-_TIME, _EPISODE, _LOOK, _WINDOW = "Time", "Episode", "Viewport", "Window"
+_TIME, _EPISODE, _ASK, _LOOK, _WINDOW = "Time", "Episode", "Ask the policy", "Viewport", "Window"
 
 ACTIONS: tuple[ActionEntry, ...] = (
     ActionEntry(Action.PLAY, _TIME, "Play or pause", ("Space",)),
@@ -77,7 +103,7 @@ ACTIONS: tuple[ActionEntry, ...] = (
     ActionEntry(Action.STEP_BACK, _TIME, "One control step back", ("Left",)),
     ActionEntry(Action.TEN_FORWARD, _TIME, "Ten control steps forward", ("Shift+Right",)),
     ActionEntry(Action.TEN_BACK, _TIME, "Ten control steps back", ("Shift+Left",)),
-    ActionEntry(Action.EVENT_FORWARD, _TIME, "Next event (chunk, reset, contact, outcome)", ("Ctrl+Right",)),
+    ActionEntry(Action.EVENT_FORWARD, _TIME, "Next event (chunk, reset, contact, finding, outcome)", ("Ctrl+Right",)),
     ActionEntry(Action.EVENT_BACK, _TIME, "Previous event", ("Ctrl+Left",)),
     ActionEntry(Action.FIRST, _TIME, "First step", ("Home",)),
     ActionEntry(Action.LAST, _TIME, "Newest step, and follow it", ("End",)),
@@ -86,7 +112,12 @@ ACTIONS: tuple[ActionEntry, ...] = (
     ActionEntry(Action.RESET_EPISODE, _EPISODE, "Reset the episode (the old one is kept)", ("Backspace",)),
     ActionEntry(Action.BRANCH, _EPISODE, "Branch from the step looked at", ("Ctrl+B",)),
     ActionEntry(Action.RESET_POLICY, _EPISODE, "Reset the policy now: ask for a new chunk", ()),
-    ActionEntry(Action.CANCEL, _EPISODE, "Cancel the loading or the policy call in progress", ()),
+    ActionEntry(Action.CANCEL, _EPISODE, "Cancel the loading, the policy call in progress, or the question", ()),
+    ActionEntry(Action.ASK_INPUTS, _ASK, "What does each input do here?", ()),
+    ActionEntry(Action.ASK_OCCLUSION, _ASK, "Which part of each picture matters here? (occlusion maps)", ()),
+    ActionEntry(Action.ASK_ATTENTION, _ASK, "Where does it attend here? (attention maps)", ()),
+    ActionEntry(Action.ASK_SAMPLES, _ASK, "What else would it have answered here? (samples)", ()),
+    ActionEntry(Action.ASK_ENSEMBLE, _ASK, "What if it ensembled over time here?", ()),
     ActionEntry(Action.FREE_CAMERA, _LOOK, "Free camera", ("Escape",)),
     ActionEntry(Action.PREVIOUS_CAMERA, _LOOK, "Previous camera of the scene", ("[",)),
     ActionEntry(Action.NEXT_CAMERA, _LOOK, "Next camera of the scene", ("]",)),
@@ -101,6 +132,16 @@ ACTIONS: tuple[ActionEntry, ...] = (
     ActionEntry(Action.TOGGLE_MEMBERS, _LOOK, "Show or hide the chunks that predicted this step", ()),
     ActionEntry(Action.TOGGLE_GHOSTS, _LOOK, "Show or hide past chunks", ()),
     ActionEntry(Action.TOGGLE_PATH, _LOOK, "Show or hide the executed path", ()),
+    ActionEntry(Action.TOGGLE_ENSEMBLE, _LOOK, "Show or hide the temporal ensemble, or what it would be", ()),
+    ActionEntry(Action.TOGGLE_SAMPLES, _LOOK, "Show or hide samples of the policy", ()),
+    ActionEntry(Action.TOGGLE_INPUTS, _LOOK, "Show or hide what the policy would do without each input", ()),
+    ActionEntry(Action.TOGGLE_TICKS, _LOOK, "Show or hide the orientation along the whisker", ()),
+    ActionEntry(Action.TOGGLE_GRIPPER, _LOOK, "Show or hide the gripper's opening along the whisker", ()),
+    ActionEntry(Action.TAB_JOINTS, _WINDOW, "Tab: joints", ("Ctrl+1",)),
+    ActionEntry(Action.TAB_CHUNK, _WINDOW, "Tab: chunk", ("Ctrl+2",)),
+    ActionEntry(Action.TAB_INPUTS, _WINDOW, "Tab: inputs", ("Ctrl+3",)),
+    ActionEntry(Action.TAB_MOTION, _WINDOW, "Tab: motion", ("Ctrl+4",)),
+    ActionEntry(Action.TAB_FINDINGS, _WINDOW, "Tab: findings", ("Ctrl+5",)),
     ActionEntry(Action.TOGGLE_PANELS, _WINDOW, "Show or hide the side panels", ("Tab",)),
     ActionEntry(Action.FULLSCREEN, _WINDOW, "Full screen", ("F11",)),
     ActionEntry(Action.LARGER_TEXT, _WINDOW, "Larger text", ("Ctrl+=",)),
@@ -111,8 +152,17 @@ ACTIONS: tuple[ActionEntry, ...] = (
     ActionEntry(Action.SAVE, _WINDOW, "Save the traces of this session", ("Ctrl+S",)),
     ActionEntry(Action.SCREENSHOT, _WINDOW, "Screenshot of the viewport and of the window", ("Ctrl+P",)),
     ActionEntry(Action.EXPORT_JOINTS, _WINDOW, "Export the joints of this trace as CSV", ()),
+    ActionEntry(Action.EXPORT_FIGURE, _WINDOW, "Export the joints of this trace as a figure (PDF)", ()),
     ActionEntry(Action.QUIT, _WINDOW, "Quit", ("Ctrl+Q",)),
 )
+
+TABS: dict[Action, Tab] = {
+    Action.TAB_JOINTS: Tab.JOINTS,
+    Action.TAB_CHUNK: Tab.CHUNK,
+    Action.TAB_INPUTS: Tab.INPUTS,
+    Action.TAB_MOTION: Tab.MOTION,
+    Action.TAB_FINDINGS: Tab.FINDINGS,
+}
 
 PRESETS: tuple[Action, ...] = (
     Action.PRESET_1,
@@ -159,14 +209,6 @@ class OpenPath:
 
 
 @dataclass(frozen=True)
-class ExportJoints:
-    """Write the joints of the trace looked at to a CSV file."""
-
-    unit: str
-    """One of `joint_curves.JointUnit`."""
-
-
-@dataclass(frozen=True)
 class ExportPlot:
     """Write a plot of what is looked at as a picture for print, or its numbers."""
 
@@ -175,17 +217,7 @@ class ExportPlot:
     suffix: str
     """`png`, `pdf`, `svg` or `csv`."""
     unit: str = ""
-    """For `joints`: one of `joint_curves.JointUnit`."""
-
-
-class Tab(Enum):
-    """What the panel at the lower right shows."""
-
-    JOINTS = "Joints"
-    CHUNK = "Chunk"
-    INPUTS = "Inputs"
-    MOTION = "Motion"
-    FINDINGS = "Findings"
+    """For `joints`: one of `joint_units.JointUnit`."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +227,7 @@ class ShowTab:
     tab: Tab
 
 
-Request = Command | Look | Action | SetSpeed | OpenPath | ExportJoints | ExportPlot | ShowTab
+Request = Command | Look | Action | SetSpeed | OpenPath | ExportPlot | ShowTab
 Send = Callable[[Request], None]
 """How a panel asks for something. It only enqueues, and may be called from any callback."""
 

@@ -9,9 +9,12 @@ import numpy as np
 
 from panels.actions import Send
 from panels.canvas import Canvas
+from panels.heat import HeatMap, MapKind, absent_words, coloured, lay_over, map_for
 from panels.style import ACCENT, BAD, DIM, FAINT, LINE, RAISED, TEXT, Metrics, Rgba, Tag, heading, hint, text_width
+from panels.writing import fitted, write, write_value
 from viewer_app.blinding import STATE, Blind, BlindSetting
 from viewer_app.commands import SetBlinding
+from viewer_app.questions import Answers, Attention, Occlusion
 from viewer_app.scene import Scene
 from viewer_app.types import Float32Array, ImageArray
 from viewer_app.view import Frame
@@ -49,25 +52,35 @@ class _Tile:
                     no_arrow_button=True,
                     callback=lambda _, text: send(SetBlinding(name, _mode(text))),
                 )
-                hint("Blind this camera from the next step on")
+                hint("Blind this camera from the newest step on")
             self.drawlist = dpg.add_drawlist(64, 48)
             self.canvas = Canvas(self.drawlist)
             self.border = dpg.add_draw_layer(parent=self.drawlist)
+        self.words = dpg.add_draw_layer(parent=self.drawlist)
         self.size = (0, 0)
-        self.drawn: tuple[object, ...] = ()
+        self._metrics = Metrics(1.0)
+        self._drawn: tuple[object, ...] = ()
 
-    def place(self, width: int, height: int, title_width: int) -> None:
-        self.size = (width, height)
+    def place(self, width: int, height: int, title_width: int, metrics: Metrics) -> None:
+        self.size, self._metrics = (width, height), metrics
         dpg.configure_item(self.drawlist, width=width, height=height)
         dpg.configure_item(self.combo, width=max(width - title_width, 10))
-        self.drawn = ()
+        self._drawn = ()
 
-    def show(self, image: ImageArray | None, blinded: bool) -> None:
-        """Draw the picture, hatched at the border where it was blinded."""
-        key = (id(image), blinded)
-        if key == self.drawn:
+    def show(self, image: ImageArray | None, blinded: bool, heat: HeatMap | None, note: str) -> None:
+        """Draw the picture, hatched at the border where it was blinded, and what is laid over it.
+
+        Args:
+            image: None where there is none yet.
+            blinded: Whether the policy was shown something else.
+            heat: The map of this very picture.
+            note: Why there is no map.
+        """
+        values = heat.values if heat is not None else None
+        key = (image, values, blinded, heat.words if heat is not None else "", note)
+        if self._drawn and self._drawn[2:] == key[2:] and self._drawn[0] is image and self._drawn[1] is values:
             return
-        self.drawn = key
+        self._drawn = key
         width, height = self.size
         self.canvas.resize(width, height)
         if image is None:
@@ -75,12 +88,45 @@ class _Tile:
         else:
             self.canvas.pixels[..., :3] = _enlarged(image, width, height) * np.float32(1 / 255)
             self.canvas.pixels[..., 3] = 1.0
+        if heat is not None:
+            lay_over(self.canvas.pixels, heat)
         if blinded:
             hatch(self.canvas.pixels, BAD, max(height // 14, 4))
+        dpg.delete_item(self.words, children_only=True)
+        if heat is not None:
+            self._write_legend(heat)
+        elif note:
+            self._write_over(note, px_left=self._metrics.px(5), colour=DIM)
         self.canvas.show()
         dpg.delete_item(self.border, children_only=True)
         colour = BAD if blinded else LINE
         dpg.draw_rectangle((0, 0), (width, height), color=colour, parent=self.border)
+
+    def _write_legend(self, heat: HeatMap) -> None:
+        """The name of the map, its ramp and what the ramp's ends stand for, along the lower edge."""
+        px = self._metrics.px
+        left, ramp = px(5), px(34)
+        if self._write_over(heat.words, left + ramp + px(5), TEXT):
+            row = self.size[1] - px(16)
+            shares = coloured(heat.kind, np.linspace(0, 1, ramp, dtype=np.float64))[None]
+            strip = self.canvas.pixels[row + px(3) : row + px(12), left : left + ramp, :3]
+            shares = shares[:, : strip.shape[1]]
+            strip[:] = strip * (1 - shares[..., 3:]) + shares[..., :3] * shares[..., 3:]
+            self._write_line(heat.title, left, 0, TEXT)
+
+    def _write_over(self, text: str, px_left: int, colour: Rgba) -> bool:
+        """Write along the lower edge, if the tile is high enough. Returns whether it is."""
+        row = self.size[1] - self._metrics.px(16)
+        if row < self._metrics.px(32):
+            return False
+        self._write_line(text, px_left, row, colour)
+        return True
+
+    def _write_line(self, text: str, left: int, top: int, colour: Rgba) -> None:
+        px, metrics = self._metrics.px, self._metrics
+        text = fitted(text, self.size[0] - left, lambda part: round(text_width(part, metrics) * 12 / 14))
+        self.canvas.pixels[top : top + px(16), :, :3] *= np.float32(0.3)
+        dpg.draw_text((left, top + px(1)), text, size=px(12), color=colour, parent=self.words)
 
 
 def _enlarged(image: ImageArray, width: int, height: int) -> ImageArray:
@@ -117,7 +163,9 @@ class CamerasPanel:
         self._send = send
         self._scene = scene
         self._tiles: list[_Tile] = []
-        self._said = ""
+        self._kind = MapKind.NONE
+        self._answers: Answers | None = None
+        self._roomy = False
 
     def build(self, parent: Tag) -> None:
         """Make the widgets."""
@@ -125,6 +173,10 @@ class CamerasPanel:
         with dpg.group(horizontal=True, parent=self.window):
             heading("What the policy sees")
             self._asked = dpg.add_text("", color=DIM)
+            hint(
+                "asked: the policy answered this very picture; came: an answer came into force here,\n"
+                "late by the simulated latency"
+            )
         with dpg.group(horizontal=True, parent=self.window):
             self._tiles = [_Tile(name, self._send) for name in self._scene.spec.cameras]
         with dpg.group(horizontal=True, parent=self.window):
@@ -132,14 +184,26 @@ class CamerasPanel:
             self._state = dpg.add_combo(
                 _MODES, default_value=_OFF, callback=lambda _, text: self._send(SetBlinding(STATE, _mode(text)))
             )
-            hint("Blind the measured joint positions from the next step on")
+            hint("Blind the measured joint positions from the newest step on")
+            self._over = dpg.add_combo(
+                [kind.value for kind in MapKind],
+                default_value=self._kind.value,
+                callback=lambda _, text: self._lay_over(MapKind(text)),
+            )
+            hint(
+                "What is laid over the pictures; tab Inputs asks for it.\n"
+                "Occlusion effect: what covering each part does to the chunk.\n"
+                "Attention: where the policy looked, not what that did"
+            )
             self._note = dpg.add_text("", color=FAINT)
 
     def place(self, x: int, y: int, width: int, height: int, metrics: Metrics) -> None:
         """Take a rectangle of the window."""
         px = metrics.px
         dpg.configure_item(self.window, pos=(x, y), width=width, height=height)
-        dpg.configure_item(self._state, width=px(90))
+        dpg.configure_item(self._state, width=px(84))
+        dpg.configure_item(self._over, width=px(132))
+        self._roomy = width >= px(500)
         sizes = list(self._scene.spec.cameras.values())
         if not sizes:
             return
@@ -151,43 +215,60 @@ class CamerasPanel:
                 min(tile_width, round(tile_height * size.width / size.height)),
                 tile_height,
                 text_width(tile.name, metrics) + px(6),
+                metrics,
             )
 
     def update(self, frame: Frame) -> None:
         """Show a frame."""
         blinding = frame.trace.settings_at(frame.step).blinding
         policy = frame.trace.policy
+        self._follow(frame)
         for tile in self._tiles:
             used = policy is None or tile.name in policy.cameras
-            tile.show(frame.seen.get(tile.name), tile.name in blinding)
+            heat = map_for(frame, tile.name, self._kind)
+            note = "" if heat is not None else absent_words(frame, tile.name, self._kind)
+            tile.show(frame.seen.get(tile.name), tile.name in blinding, heat, note)
             setting = blinding.get(tile.name)
-            _write(tile.title, tile.name, BAD if setting is not None else (TEXT if used else FAINT))
+            write(tile.title, tile.name, BAD if setting is not None else (TEXT if used else FAINT))
             self._choose(tile.combo, frame.lane.settings.blinding, tile.name)
         self._choose(self._state, frame.lane.settings.blinding, STATE)
-        _write(self._state_title, "proprioception", BAD if STATE in blinding else TEXT)
-        _write(self._asked, *self._asked_words(frame))
-        _write(self._note, "" if frame.at_head else "applies from the head on", FAINT)
+        write(self._state_title, "proprioception", BAD if STATE in blinding else TEXT)
+        write(self._asked, *asked_words(frame))
+        write_value(self._note, "" if frame.at_head or not self._roomy else "applies from the head on")
+
+    def _follow(self, frame: Frame) -> None:
+        """Whoever asks for a map wants to see it."""
+        if frame.lane.answers is self._answers:
+            return
+        self._answers = frame.lane.answers
+        newest = self._answers.about(frame.trace)[-1:]
+        question = newest[0].question if newest else None
+        if isinstance(question, Occlusion | Attention):
+            self._lay_over(MapKind.OCCLUSION if isinstance(question, Occlusion) else MapKind.ATTENTION)
+
+    def _lay_over(self, kind: MapKind) -> None:
+        self._kind = kind
+        write_value(self._over, kind.value)
 
     def _choose(self, combo: Tag, blinding: Mapping[str, BlindSetting], name: str) -> None:
         setting = blinding.get(name)
-        text = _OFF if setting is None else setting.mode.value
-        if dpg.get_value(combo) != text:
-            dpg.set_value(combo, text)
-
-    def _asked_words(self, frame: Frame) -> tuple[str, Rgba]:
-        if frame.trace.policy is None:
-            return "no policy", FAINT
-        step = frame.step if frame.seen_step is None else frame.seen_step
-        if frame.trace.chunk_asked_at(step) is not None:
-            return f"step {step}: asked here", ACCENT
-        if step == frame.length and frame.trace.is_due(step):
-            return f"step {step}: will be asked here", ACCENT
-        return f"step {step}: would see", DIM
+        write_value(combo, _OFF if setting is None else setting.mode.value)
 
 
-def _write(item: Tag, text: str, colour: Rgba) -> None:
-    """Write a text and its colour only where they changed."""
-    if dpg.get_value(item) != text:
-        dpg.set_value(item, text)
-    if dpg.get_item_user_data(item) != colour:
-        dpg.configure_item(item, color=colour, user_data=colour)
+def asked_words(frame: Frame) -> tuple[str, Rgba]:
+    """Whether the policy answered the picture shown, and when its answer came."""
+    trace = frame.trace
+    if trace.policy is None:
+        return "no policy", FAINT
+    step = frame.step if frame.seen_step is None else frame.seen_step
+    asked, arrived = trace.chunk_asked_at(step), trace.chunk_arrived_at(step)
+    if asked is not None:
+        late = f", came at {asked.arrived}" if asked.delay else " here"
+        return f"step {step}: asked{late}", ACCENT
+    if arrived is not None:
+        return f"step {step}: came, asked at {arrived.start}", ACCENT
+    if step == frame.length and trace.is_due(step):
+        observed = trace.observed_at(step)
+        where = "be asked here" if observed == step else f"ask about {observed}"
+        return f"step {step}: will {where}", ACCENT
+    return f"step {step}: would see", DIM

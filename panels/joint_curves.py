@@ -1,58 +1,18 @@
-"""Curves of the joints as data: units, visible window, dots, dashes and the CSV file. No toolkit here."""
+"""Curves of the joints as data: visible window, fan of past chunks, dots and dashes. No toolkit here."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from itertools import pairwise
-from typing import TextIO, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
+from viewer_app.joint_units import JointUnit, convert
 from viewer_app.scene import Scene
 from viewer_app.trace import Trace
-from viewer_app.types import Float32Array, FloatArray, PolicyInfo
-
-
-class JointUnit(StrEnum):
-    """What the joint plots are in."""
-
-    SCENE = "scene units"
-    DEGREES = "degrees"
-    MODEL = "normalised"
-
-
-def units_for(policy: PolicyInfo | None) -> tuple[JointUnit, ...]:
-    """The units that can be shown: normalised ones only where the policy states its scale."""
-    has_scale = policy is not None and policy.action_scale is not None
-    return tuple(JointUnit) if has_scale else (JointUnit.SCENE, JointUnit.DEGREES)
-
-
-def convert(values: Float32Array, unit: JointUnit, scene: Scene, policy: PolicyInfo | None) -> FloatArray:
-    """Joint values in another unit.
-
-    Normalised states use the action's scale too, so that actual and commanded can be compared.
-
-    Args:
-        values: Scene units. Shape (rows, n).
-        unit: Unit of the result.
-        scene: Knows degrees.
-        policy: Knows its normalised units.
-    """
-    match unit:
-        case JointUnit.SCENE:
-            return np.asarray(values, np.float64)
-        case JointUnit.DEGREES:
-            return scene.to_degrees(values)
-        case JointUnit.MODEL:
-            if policy is None or policy.action_scale is None:
-                return np.asarray(values, np.float64)
-            return np.asarray(policy.action_scale.to_model(values), np.float64)
-        case _:
-            assert_never(unit)
+from viewer_app.types import Float32Array, FloatArray
 
 
 @dataclass(frozen=True)
@@ -71,13 +31,22 @@ class Curves:
     """Shape (P,)."""
     predicted: FloatArray
     """The plan at the step looked at, row 0 being executed there. Shape (P, n)."""
+    plan: Float32Array | None
+    """The same as the trace says it, in scene units; None where no chunk covers the step."""
 
-    def bounds(self, joint: int) -> tuple[float, float]:
-        """Lowest and highest value of one joint in the window, (0, 1) where nothing is shown."""
-        parts = [each[:, joint] for each in (self.actual, self.commanded, self.predicted) if len(each)]
-        if not parts:
-            return 0.0, 1.0
-        return min(float(part.min()) for part in parts), max(float(part.max()) for part in parts)
+
+@dataclass(frozen=True)
+class Fan:
+    """Past chunks in a window of time: each as the pairs of points of its segments, gathered in bands of age."""
+
+    times: tuple[FloatArray, ...]
+    """Of each band, the youngest first. Shape (2 * segments,). [s]"""
+    values: tuple[FloatArray, ...]
+    """Of each band. Shape (2 * segments, n)."""
+    drawn: int
+    """How many chunks these are."""
+    known: int
+    """How many past chunks reach into the window; more than `drawn` where they were thinned."""
 
 
 def curves(trace: Trace, length: int, step: int, unit: JointUnit, scene: Scene, begin: float, end: float) -> Curves:
@@ -113,7 +82,74 @@ def curves(trace: Trace, length: int, step: int, unit: JointUnit, scene: Scene, 
         commanded=convert(action, unit, scene, policy),
         plan_times=seconds(step, len(rows)),
         predicted=convert(rows, unit, scene, policy),
+        plan=plan,
     )
+
+
+FAN_MOST = 24
+"""More chunks than this, and at most every second is drawn, then every fourth, and so on."""
+FAN_BANDS = 4
+"""In how many steps a chunk fades with its age."""
+
+
+def fan(trace: Trace, step: int, unit: JointUnit, scene: Scene, begin: float, end: float, apart: float = 1.0) -> Fan:
+    """What every chunk that came into force up to a step said about a window of time, from there on.
+
+    Where there are many, the same chunks and the same rows of them are left out whatever the window.
+
+    Args:
+        trace: The trace looked at.
+        step: The step looked at.
+        unit: Unit of all values.
+        scene: Of the trace.
+        begin: Start of the window. [s]
+        end: End of the window. [s]
+        apart: How far two points of a chunk are apart at least. [control steps]
+    """
+    dt, chunks = scene.control_dt, trace.chunks
+    first, last = int(np.floor(begin / dt)) - 1, int(np.ceil(end / dt)) + 1
+    stop = bisect_right(chunks, min(step, last), key=lambda chunk: chunk.arrived)
+    # No chunk reaches farther than the newest is long, so the search need not go back to the first.
+    far = first - len(chunks[stop - 1]) if stop else 0
+    begin_at = bisect_right(chunks, far, hi=stop, key=lambda chunk: chunk.arrived)
+    carried = trace.carried if begin_at == 0 else ()
+    numbered = [*enumerate(carried, start=-len(carried)), *enumerate(chunks[begin_at:stop], start=begin_at)]
+    known = [(n, chunk) for n, chunk in numbered if chunk.start + len(chunk) > first + 1]
+    every = 1
+    while len(known) > FAN_MOST * every:
+        every *= 2
+    kept = [chunk for n, chunk in known if n % every == 0 or n == stop - 1]
+    stride = max(int(np.ceil(apart)), 1)
+    times: list[list[FloatArray]] = [[] for _ in range(FAN_BANDS)]
+    values: list[list[Float32Array]] = [[] for _ in range(FAN_BANDS)]
+    for chunk in kept:
+        steps = np.arange(max(chunk.arrived, first), min(chunk.start + len(chunk), last + 1))
+        steps = steps[(steps % stride == 0) | (steps == steps[:1]) | (steps == steps[-1:])]
+        ends = np.repeat(steps, 2)[1:-1]
+        age = (step - chunk.arrived) / max(step - first, 1)
+        band = min(int(FAN_BANDS * age), FAN_BANDS - 1)
+        times[band].append(ends * dt)
+        values[band].append(chunk.actions[ends - chunk.start])
+    nothing = np.zeros((0, scene.n_action), np.float32)
+    return Fan(
+        times=tuple(np.concatenate(band) if band else np.zeros(0) for band in times),
+        values=tuple(convert(np.concatenate(band) if band else nothing, unit, scene, trace.policy) for band in values),
+        drawn=len(kept),
+        known=len(known),
+    )
+
+
+def bounds(parts: Iterable[FloatArray], joint: int) -> tuple[float, float]:
+    """Lowest and highest value of one joint, (0, 1) where nothing is shown.
+
+    Args:
+        parts: Curves. Shape (rows, n) each.
+        joint: Which of their columns.
+    """
+    columns = [part[:, joint] for part in parts if len(part)]
+    if not columns:
+        return 0.0, 1.0
+    return min(float(column.min()) for column in columns), max(float(column.max()) for column in columns)
 
 
 def thinned(times: FloatArray, values: FloatArray, columns: int) -> tuple[FloatArray, FloatArray]:
@@ -128,13 +164,11 @@ def thinned(times: FloatArray, values: FloatArray, columns: int) -> tuple[FloatA
     count = len(times)
     if count <= 4 * columns or columns < 1:
         return times, values
-    edges = np.linspace(0, count, columns + 1).astype(np.int64)
-    picked: set[int] = set()
-    for low, high in pairwise(edges):
-        if low < high:
-            part = values[low:high]
-            picked.update((int(low), int(high) - 1, int(low + part.argmin()), int(low + part.argmax())))
-    chosen = np.array(sorted(picked))
+    size = -(-count // columns)
+    starts = np.arange(0, count, size)
+    blocks = np.pad(values, (0, size * len(starts) - count), mode="edge").reshape(-1, size)
+    picked = (starts, starts + size - 1, starts + blocks.argmin(axis=1), starts + blocks.argmax(axis=1))
+    chosen = np.unique(np.minimum(np.concatenate(picked), count - 1))
     return times[chosen], values[chosen]
 
 
@@ -177,6 +211,24 @@ def dashes(times: FloatArray, values: FloatArray, dash: float, gap: float) -> tu
     return x, y
 
 
+def flow(widths: Sequence[int], room: int, gap: int) -> list[tuple[int, int]]:
+    """Where things go that follow one another like words: left edge and line of each. [px]
+
+    Args:
+        widths: Of the things. [px]
+        room: Width of a line; a thing that is wider gets one for itself. [px]
+        gap: Between two of them. [px]
+    """
+    placed: list[tuple[int, int]] = []
+    at = line = 0
+    for width in widths:
+        if at and at + width > room:
+            at, line = 0, line + 1
+        placed.append((at, line))
+        at += width + gap
+    return placed
+
+
 def with_margin(low: float, high: float, least: float) -> tuple[float, float]:
     """Limits of an axis that shows `low` to `high` with some air, and spans at least `least`."""
     middle, span = (low + high) / 2, max((high - low) * 1.16, least)
@@ -195,32 +247,3 @@ def round_values(low: float, high: float, most: int) -> list[float]:
             return found or values[len(values) // 2 :][:most]
         found = values or found
     return found
-
-
-def csv_rows(trace: Trace, length: int, unit: JointUnit, scene: Scene) -> Iterator[Sequence[str]]:
-    """Header and one row a moment: step, seconds, per joint actual and commanded, and whether the policy was asked.
-
-    The commanded columns of the head are empty: nothing was executed there.
-    """
-    names = scene.joint_names
-    yield (
-        "step",
-        "time_s",
-        *(f"{name}_{what} [{unit}]" for name in names for what in ("actual", "commanded")),
-        "asked",
-    )
-    actual = convert(np.asarray(trace.column("state", length), np.float32), unit, scene, trace.policy)
-    commanded = convert(np.asarray(trace.column("action", length), np.float32), unit, scene, trace.policy)
-    time = np.asarray(trace.column("time", length))
-    for k in range(length + 1):
-        values: list[str] = []
-        for joint in range(len(names)):
-            values.append(f"{actual[k, joint]:.7g}")
-            values.append(f"{commanded[k, joint]:.7g}" if k < length else "")
-        asked = "1" if k < length and trace.chunk_asked_at(k) is not None else "0"
-        yield (str(k), f"{float(time[k] - time[0]):.6f}", *values, asked)
-
-
-def write_csv(file: TextIO, trace: Trace, length: int, unit: JointUnit, scene: Scene) -> None:
-    """Write the joints of a trace as CSV."""
-    csv.writer(file).writerows(csv_rows(trace, length, unit, scene))

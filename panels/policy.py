@@ -8,20 +8,16 @@ import dearpygui.dearpygui as dpg
 
 from panels.actions import Action, Send
 from panels.canvas import Canvas, paint
-from panels.queue_strip import paint_queue, queue_at
+from panels.execution import ExecutionControls
+from panels.queue_strip import Queue, paint_queue, queue_at
 from panels.style import ACCENT, BAD, DIM, GOOD, TEXT, Metrics, Tag, heading, hint, rgb
-from viewer_app.chunking import FirstN, TemporalEnsemble
-from viewer_app.commands import ResetEpisode, ResetPolicy, SetChunking, SetPrompt, SetResetAtStart
-from viewer_app.trace import Settings
+from panels.writing import reveal, write_value
+from viewer_app.commands import ResetEpisode, ResetPolicy, SetPrompt, SetResetAtStart
 from viewer_app.types import PolicyInfo
-from viewer_app.view import Frame, LaneView
+from viewer_app.view import Frame, LaneView, Seek
 
 _HUES = tuple(rgb(code) for code in ("52cc66", "5aa9e6", "d9a441", "b58cf0", "4fc4bd", "e07f6a"))
 _PAST, _CELLS = 12, 60
-_DEFAULT_COEFFICIENT = 0.01
-"""LeRobot's own example value, also the one of the ALOHA paper."""
-_PATIENCE = 3.0
-"""How long a setting that was asked for is shown as such, while the engine has not answered. [s]"""
 _SLOW = 1.0
 """A policy call that takes longer gets a Cancel button. [s]"""
 
@@ -34,17 +30,15 @@ class PolicyPanel:
         self._facts_shown: tuple[PolicyInfo | None, PolicyInfo | None] | None = None
         self._drawn: tuple[object, ...] = ()
         self._dt = 1.0
-        self._coefficient_value = _DEFAULT_COEFFICIENT
         self._seed_shown: int | None = None
         self._prompt_shown: str | None = None
-        self._steps_wanted: int | None = None
-        self._held_until = 0.0
-        self._settings: Settings | None = None
+        self._execution = ExecutionControls(send)
+        self._shown_queue: Queue | None = None
 
     @property
     def text_fields(self) -> tuple[Tag, ...]:
         """While one of these is active, keys belong to it."""
-        return (self._seed, self._prompt, self._coefficient, self._steps)
+        return (self._seed, self._prompt, *self._execution.text_fields)
 
     def build(self, parent: Tag) -> None:
         """Make the widgets."""
@@ -56,41 +50,27 @@ class PolicyPanel:
             self._weights = dpg.add_text("")
             hint("Tensors of the weight file that were compared with the model after loading, and found equal")
         # Controls need a policy that runs; the queue is read off the trace, recorded ones included.
-        with dpg.group(parent=self.window) as self._execution:
-            self._build_execution()
+        with dpg.group(parent=self.window) as self._executing:
+            dpg.add_separator()
+            self._execution.build()
         with dpg.group(parent=self.window) as self._coming:
             self._build_queue()
         with dpg.group(parent=self.window) as self._driving:
             self._build_latency()
             self._build_episode()
 
-    def _build_execution(self) -> None:
-        dpg.add_separator()
-        self._mode = dpg.add_text("n_action_steps", color=DIM)
-        hint("How many actions of a chunk are executed before the policy is asked again")
-        self._steps = dpg.add_slider_int(min_value=1, max_value=2, width=-1, callback=self._steps_moved, clamped=True)
-        hint("Takes effect from the next step on. Ctrl+click to type")
-        with dpg.group(horizontal=True):
-            self._ensemble = dpg.add_checkbox(label="temporal ensemble", callback=self._ensemble_switched)
-            hint("Ask at every step and execute the weighted mean of all chunks that cover it")
-            self._coefficient = dpg.add_input_float(
-                default_value=_DEFAULT_COEFFICIENT,
-                step=0,
-                format="%g",
-                width=60,
-                on_enter=True,
-                callback=self._coefficient_set,
-            )
-            hint("Coefficient of exp(-c i), i = 0 the oldest chunk: above 0 trusts old chunks most. Enter applies")
-
     def _build_queue(self) -> None:
         dpg.add_text("coming actions", color=DIM)
         hint(
             "Each cell an action, each colour a chunk: before the line executed, after it to come,\n"
-            "faint where the chunk is dropped before it gets there"
+            "faint where the chunk is dropped before it gets there. Two colours in one cell: blended,\n"
+            "each as high as its share. Click a colour to look at the step that predicted it"
         )
-        self._queue = dpg.add_drawlist(100, 18)
+        with dpg.group() as holder:
+            self._queue = dpg.add_drawlist(100, 18)
         self._canvas = Canvas(self._queue)
+        with dpg.tooltip(holder):
+            self._queue_tip = dpg.add_text("")
         self._queue_words = dpg.add_text("", color=DIM, wrap=0)
 
     def _build_latency(self) -> None:
@@ -141,7 +121,7 @@ class PolicyPanel:
         for item in (self._name, self._facts, self._queue_words, self._latency):
             dpg.configure_item(item, wrap=inner)
         dpg.configure_item(self._queue, width=inner, height=px(16))
-        dpg.configure_item(self._coefficient, width=max(inner - px(172), px(44)))
+        self._execution.place(inner, metrics)
         dpg.configure_item(self._seed, width=px(70))
         self._canvas.resize(inner, px(16))
         self._drawn = ()
@@ -157,8 +137,9 @@ class PolicyPanel:
             self._show_facts(info, loaded)
         if info is not None:
             self._show_queue(frame)
+            self._point_at_queue()
         if loaded is not None:
-            self._show_settings(frame.lane)
+            self._execution.update(frame.lane.settings)
             self._show_latency(frame.lane)
             self._show_episode(frame)
 
@@ -169,7 +150,7 @@ class PolicyPanel:
             info: Of the policy that made the trace, or is to make it.
             loaded: Of the policy that drives the lane, None where the trace is only looked at.
         """
-        for group, show in ((self._execution, loaded), (self._coming, info), (self._driving, loaded)):
+        for group, show in ((self._executing, loaded), (self._coming, info), (self._driving, loaded)):
             dpg.configure_item(group, show=show is not None)
         if info is None:
             dpg.set_value(self._name, "No policy loaded")
@@ -187,42 +168,30 @@ class PolicyPanel:
         dpg.configure_item(self._weights, color=GOOD if complete else BAD)
         if loaded is not None:
             dpg.configure_item(self._prompt_group, show=loaded.uses_task)
-            dpg.configure_item(self._steps, max_value=max(loaded.chunk_size, 2), enabled=loaded.chunk_size > 1)
-            if loaded.ensemble_coefficient is not None:
-                self._coefficient_value = loaded.ensemble_coefficient
-
-    def _show_settings(self, lane: LaneView) -> None:
-        self._send_steps()
-        if lane.settings is not self._settings:
-            self._settings, self._held_until = lane.settings, 0.0
-        elif time.monotonic() < self._held_until:
-            return
-        chunking = lane.settings.chunking
-        ensembling = isinstance(chunking, TemporalEnsemble)
-        _set(self._ensemble, ensembling)
-        match chunking:
-            case FirstN(count):
-                # A widget's value is never written while a person holds it.
-                if not dpg.is_item_active(self._steps):
-                    _set(self._steps, count)
-                words = "n_action_steps"
-            case TemporalEnsemble(coefficient):
-                self._coefficient_value = coefficient
-                words = "asked at every step"
-        _set(self._mode, words)
-        if not dpg.is_item_active(self._coefficient):
-            _set_float(self._coefficient, self._coefficient_value)
-        dpg.configure_item(self._steps, show=not ensembling)
+            self._execution.offer(loaded, self._dt)
 
     def _show_queue(self, frame: Frame) -> None:
         key = (id(frame.trace), frame.length, frame.step, frame.lane.settings, len(frame.trace.events))
         if key == self._drawn:
             return
         self._drawn = key
-        queue = queue_at(frame.trace, frame.length, frame.step, _PAST, _CELLS)
+        self._shown_queue = queue = queue_at(frame.trace, frame.length, frame.step, _PAST, _CELLS)
         paint_queue(queue, self._canvas.pixels, [paint(hue) for hue in _HUES], paint(rgb("11151a")), paint(TEXT))
         self._canvas.show()
-        _set(self._queue_words, queue.words)
+        write_value(self._queue_words, queue.words)
+
+    def _point_at_queue(self) -> None:
+        """Tell what is under the mouse, and go to the step that predicted it on a click."""
+        if self._shown_queue is None or not dpg.is_item_hovered(self._queue):
+            return
+        left, top = dpg.get_item_rect_min(self._queue)
+        mouse_x, mouse_y = dpg.get_mouse_pos(local=False)
+        height, width, _ = self._canvas.pixels.shape
+        x, y = (mouse_x - left) / width, (mouse_y - top) / height
+        write_value(self._queue_tip, self._shown_queue.words_at(x, y))
+        chunk = self._shown_queue.chunk_at(x, y)
+        if chunk is not None and chunk.start >= 0 and dpg.is_mouse_button_clicked(dpg.mvMouseButton_Left):
+            self._send(Seek(chunk.start))
 
     def _show_latency(self, lane: LaneView) -> None:
         latency = lane.latency
@@ -231,16 +200,15 @@ class PolicyPanel:
         words = (
             f"latency {last} ms   ({latency.count} call{'s' * (latency.count != 1)})\nmedian {median} ms   p95 {p95} ms"
         )
-        _set(self._latency, words if latency.count else "latency\nno policy call yet")
+        write_value(self._latency, words if latency.count else "latency\nno policy call yet")
         since = lane.thinking_since
         elapsed = 0.0 if since is None else time.monotonic() - since
-        _set(self._thinking, f"asking the policy, {elapsed:.1f} s" if elapsed > 0.25 else "")
-        if bool(dpg.is_item_shown(self._cancel)) != (elapsed > _SLOW):
-            dpg.configure_item(self._cancel, show=elapsed > _SLOW)
+        write_value(self._thinking, f"asking the policy, {elapsed:.1f} s" if elapsed > 0.25 else "")
+        reveal(self._cancel, elapsed > _SLOW)
 
     def _show_episode(self, frame: Frame) -> None:
         settings = frame.lane.settings
-        _set(self._at_start, settings.reset_at_start)
+        write_value(self._at_start, settings.reset_at_start)
         seed = frame.lane.now.trace.seed
         if seed != self._seed_shown and not dpg.is_item_active(self._seed):
             self._seed_shown = seed
@@ -248,42 +216,3 @@ class PolicyPanel:
         if settings.prompt != self._prompt_shown and not dpg.is_item_active(self._prompt):
             self._prompt_shown = settings.prompt
             dpg.set_value(self._prompt, settings.prompt)
-
-    # What the person changes.
-
-    def _steps_moved(self, _sender: Tag, value: int) -> None:
-        self._steps_wanted = int(value)
-
-    def _send_steps(self) -> None:
-        """Send the slider's value when it is let go: each value on the way would be an intervention of its own."""
-        if self._steps_wanted is not None and not dpg.is_item_active(self._steps):
-            self._send(SetChunking(FirstN(self._steps_wanted)))
-            self._steps_wanted = None
-            self._hold()
-
-    def _hold(self) -> None:
-        """Show what was asked for until the engine has answered, which a policy call in progress can delay."""
-        self._held_until = time.monotonic() + _PATIENCE
-
-    def _ensemble_switched(self, _sender: Tag, on: bool) -> None:
-        self._hold()
-        if on:
-            self._send(SetChunking(TemporalEnsemble(float(dpg.get_value(self._coefficient)), ())))
-        else:
-            self._send(SetChunking(FirstN(int(dpg.get_value(self._steps)))))
-
-    def _coefficient_set(self, _sender: Tag, value: float) -> None:
-        self._coefficient_value = float(value)
-        if dpg.get_value(self._ensemble):
-            self._send(SetChunking(TemporalEnsemble(float(value), ())))
-
-
-def _set(item: Tag, value: str | int | bool) -> None:
-    """Write a widget's value only if it is another one."""
-    if dpg.get_value(item) != value:
-        dpg.set_value(item, value)
-
-
-def _set_float(item: Tag, value: float) -> None:
-    if abs(float(dpg.get_value(item)) - value) > 1e-6 * max(abs(value), 1e-3):
-        dpg.set_value(item, value)

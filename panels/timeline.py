@@ -38,6 +38,9 @@ _SIGNS: dict[str, Rgba] = {
 }
 _TICK = rgb("dfe4ea")
 _CONTACT = rgb("f08c4a")
+_FINDINGS = rgb("11151a")
+FINDING = rgb("f06fc0")
+"""What a detector found, in the timeline and in lists."""
 
 
 class TimelinePanel:
@@ -50,6 +53,7 @@ class TimelinePanel:
         self._signs_drawn: tuple[object, ...] = ()
         self._domain = 1
         self._strip = (0, 0, 1, 1)  # left, top, width, height in the drawlist [px]
+        self._row = 1  # height of the strip's lowest part, where the findings stand [px]
         self._scrubbing = False
         self._top = 0  # of the panel in the window [px]
         self._metrics = Metrics(1.0)
@@ -115,7 +119,8 @@ class TimelinePanel:
         inner, below = width - 2 * px(8), height - px(41)
         dpg.configure_item(self._drawlist, width=inner, height=below)
         self._strip = (px(6), px(11), inner - 2 * px(6), below - px(11) - px(17))
-        self._canvas.resize(self._strip[2], self._strip[3], self._strip[0], self._strip[1])
+        self._row = px(8)
+        self._canvas.resize(self._strip[2], self._strip[3] - self._row, self._strip[0], self._strip[1])
         self._drawn = self._signs_drawn = ()
 
     # Drawing.
@@ -136,11 +141,12 @@ class TimelinePanel:
         trace, length = frame.trace, frame.length
         events = len(trace.events)
         others = [snippet for snippet in (*frame.lane.earlier, frame.lane.now) if snippet.trace is not trace]
-        key = (id(trace), length, events, len(others), self._strip)
+        findings = frame.episode.findings if frame.episode is not None and frame.episode.trace is trace else ()
+        key = (id(trace), length, events, len(others), findings, self._strip)
         if key == self._drawn:
             return
         self._drawn = key
-        self._marks = marks = marks_of(trace, length, others)
+        self._marks = marks = marks_of(trace, length, others, findings)
         self._domain = domain_for(length, frame.view.scene.spec.task.max_steps)
         colours = [paint(colour) for colour in PHASES]
         paint_band(
@@ -154,7 +160,7 @@ class TimelinePanel:
             paint(RAISED),
         )
         self._canvas.show()
-        signs = (self._strip, self._domain, id(trace), marks.others)
+        signs = (self._strip, self._domain, id(trace), marks.others, marks.findings)
         if signs != self._signs_drawn:
             self._signs_drawn = signs
             self._draw_axis(frame)
@@ -176,10 +182,13 @@ class TimelinePanel:
             text = f"{count * spacing:g} s"
             if x + px(30) < left + width:
                 dpg.draw_text((x + px(3), bottom + px(1)), text, size=px(12), color=DIM, parent=self._axis)
+        ground = (left, bottom - self._row)
+        dpg.draw_rectangle(ground, (left + width, bottom), color=_FINDINGS, fill=_FINDINGS, parent=self._axis)
         dpg.draw_rectangle((left, top), (left + width, bottom), color=LINE, parent=self._axis)
 
     def _draw_signs(self, marks: Marks) -> None:
         dpg.delete_item(self._signs, children_only=True)
+        self._draw_findings(marks)
         _, top, _, height = self._strip
         r = self._metrics.px(4)
         last: dict[str, float] = {}
@@ -201,6 +210,18 @@ class TimelinePanel:
             else:
                 points = ((x, top - 2 * r), (x + r, top - r), (x, top), (x - r, top - r))
                 dpg.draw_quad(*points, color=colour, fill=colour, parent=self._signs)
+
+    def _draw_findings(self, marks: Marks) -> None:
+        """Triangles in the findings' row. Of those that would lie on each other one is drawn."""
+        _, top, _, height = self._strip
+        r, low, high = self._metrics.px(4), top + height - 1, top + height - self._row + 1
+        last = -100.0
+        for mark in marks.findings:
+            x = self._x(mark.step)
+            if x - last >= r / 2:
+                last = x
+                corners = ((x - r, low), (x + r, low), (x, high))
+                dpg.draw_triangle(*corners, color=FINDING, fill=FINDING, parent=self._signs)
 
     def _show_words(self, frame: Frame, transport: Transport) -> None:
         dt = frame.view.scene.control_dt
@@ -259,9 +280,9 @@ class TimelinePanel:
         phase = self._marks.phase_at(step).replace("_", " ").lower()
         lines = [f"step {step}   {step * frame.view.scene.control_dt:.2f} s   {phase}"]
         for mark in self._marks.near(step, reach):
-            lines.append(
-                f"{mark.step}: {mark.text.replace('_', ' ')}" if mark.step != step else mark.text.replace("_", " ")
-            )
+            # Names of joints stay as they are.
+            text = mark.text if mark.kind == "finding" else mark.text.replace("_", " ")
+            lines.append(f"{mark.step}: {text}" if mark.step != step else text)
         _set_text(self._tip_text, "\n".join(lines))
         tip_width, tip_height = dpg.get_item_rect_size(self._tip)
         px = self._metrics.px

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from viewer_app.detectors import Finding
 from viewer_app.trace import Trace
 from viewer_app.types import Float32Array
 from viewer_app.view import Snippet
@@ -23,7 +24,7 @@ class Mark:
 
     step: int
     kind: str
-    """`chunk`, `policy_reset`, `settings`, `moved`, `note`, `phase`, `contact`, `outcome`, `branch` or `start`."""
+    """`chunk`, `policy_reset`, `settings`, `moved`, `note`, `phase`, `contact`, `outcome`, `branch` or `finding`."""
     text: str
 
 
@@ -33,19 +34,23 @@ class Marks:
 
     length: int
     chunks: NDArray[np.int64]
-    """Steps at which the policy was asked, ascending."""
+    """Chunk boundaries: steps at which a chunk came into force, ascending."""
+    observed: NDArray[np.int64]
+    """Of each of these chunks the step whose observation it answers: the same one, unless it came late."""
     phases: tuple[tuple[int, int, str], ...]
     """(first step, end, name) of each stretch of one phase."""
     contacts: tuple[tuple[int, int], ...]
     """(first step, end) of each stretch with the gripper touching the object."""
     others: tuple[Mark, ...]
     """Everything that happens rarely enough to get a sign of its own, by step."""
+    findings: tuple[Mark, ...] = ()
+    """What the detectors found, by step. They have a row to themselves."""
 
     @property
     def steps(self) -> list[int]:
         """Steps worth jumping to, ascending, each once."""
         found = {int(step) for step in self.chunks}
-        found.update(mark.step for mark in self.others)
+        found.update(mark.step for mark in (*self.others, *self.findings))
         found.update(begin for begin, _, _ in self.phases)
         found.update(step for stretch in self.contacts for step in stretch)
         return sorted(step for step in found if 0 <= step <= self.length)
@@ -69,9 +74,9 @@ class Marks:
         """What there is to tell within `reach` steps, in order, at most eight lines."""
         low, high = bisect_left(self.chunks, step - reach), bisect_right(self.chunks, step + reach)
         # Of a row of chunk boundaries under one pixel, the nearest speaks for all.
-        close = sorted((int(k) for k in self.chunks[low:high]), key=lambda k: abs(k - step))[:1]
-        found = [Mark(k, "chunk", "policy asked: new chunk") for k in close]
-        found += [mark for mark in self.others if abs(mark.step - step) <= reach]
+        close = sorted(range(low, high), key=lambda number: abs(int(self.chunks[number]) - step))[:1]
+        found = [Mark(int(self.chunks[number]), "chunk", self._chunk_words(number)) for number in close]
+        found += [mark for mark in (*self.others, *self.findings) if abs(mark.step - step) <= reach]
         for begin, end in self.contacts:
             if abs(begin - step) <= reach:
                 found.append(Mark(begin, "contact", "gripper touches the object"))
@@ -80,14 +85,20 @@ class Marks:
         found += [Mark(begin, "phase", name) for begin, _, name in self.phases if begin and abs(begin - step) <= reach]
         return tuple(sorted(found, key=lambda mark: mark.step)[:8])
 
+    def _chunk_words(self, number: int) -> str:
+        at, observed = int(self.chunks[number]), int(self.observed[number])
+        late = at - observed
+        return f"new chunk, {late} late: it answers step {observed}" if late else "policy asked: new chunk"
 
-def marks_of(trace: Trace, length: int, others: Sequence[Snippet] = ()) -> Marks:
+
+def marks_of(trace: Trace, length: int, others: Sequence[Snippet] = (), findings: Sequence[Finding] = ()) -> Marks:
     """Read a trace's marks.
 
     Args:
         trace: The trace looked at.
         length: How many of its steps may be read.
         others: The lane's other traces, for where they branched off.
+        findings: What the detectors found in the trace.
     """
     phase = np.asarray(trace.column("phase", length))
     contact = np.asarray(trace.column("contact", length), bool)
@@ -102,13 +113,17 @@ def marks_of(trace: Trace, length: int, others: Sequence[Snippet] = ()) -> Marks
             rare.append(Mark(parent.step, "branch", f"{snippet.trace.name} leaves here"))
     if trace.parent is not None:
         rare.append(Mark(trace.parent.step, "branch", f"branched from {trace.parent.trace}"))
-    starts = np.array([chunk.start for chunk in list(trace.chunks)], np.int64)
+    boundaries = [(chunk.arrived, chunk.start) for chunk in list(trace.chunks) if 0 <= chunk.arrived <= length]
+    arrived, observed = np.array(boundaries, np.int64).reshape(-1, 2).T
+    told = [Mark(each.step, "finding", f"{each.detector}: {each.text}") for each in findings if each.step <= length]
     return Marks(
         length=length,
-        chunks=starts[(starts >= 0) & (starts <= length)],
+        chunks=arrived,
+        observed=observed,
         phases=tuple((begin, end, trace.phases[int(phase[begin])]) for begin, end in _stretches(phase)),
         contacts=tuple((begin, end) for begin, end in _stretches(contact) if contact[begin]),
         others=tuple(sorted(rare, key=lambda mark: mark.step)),
+        findings=tuple(sorted(told, key=lambda mark: mark.step)),
     )
 
 

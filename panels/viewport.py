@@ -13,19 +13,33 @@ from panels.style import ACCENT, BAD, GOOD, TEXT, WARN, Metrics, Rgba, Tag, hint
 from viewer_app.commands import MoveObject
 from viewer_app.scene import Scene
 from viewer_app.types import Float32Array, FloatArray
-from viewer_app.view import Aim, Camera, Frame, OverlayChoice, Show, camera_presets
+from viewer_app.view import Aim, Camera, Frame, OverlayChoice, Seek, Show, camera_presets
 
 Pick = Callable[[float, float], FloatArray | None]
 """World point seen at a pixel of the picture shown last, None where there is only background. Shape (3,). [m]"""
 
+ChunkAt = Callable[[float, float], int | None]
+"""Control step of the chunk whose whisker lies under a pixel of the picture shown last."""
+
 _TOGGLES = (
     ("whisker", "whisker", "The chunk being executed, or the ensembled path: where its joints would put the gripper"),
     ("physics", "physics", "The same chunk rolled forward through the simulation from here: lag and contacts included"),
-    ("members", "members", "Every chunk that said something about this step, and how far apart they are"),
-    ("ghosts", "past", "Chunks asked for earlier, fading with age"),
+    ("ghosts", "past", "Chunks asked for earlier, fading with age. Click a whisker to go where it was predicted"),
     ("path", "path", "Where the end effector has been"),
+    ("members", "members", "Every chunk that said something about this step, and how far apart they are"),
+    ("ensemble", "ensemble", "The temporal ensemble and its members; a what-if where the policy does not ensemble"),
+    ("samples", "samples", "What else the policy would have answered to the same observation, and how far apart"),
+    ("inputs", "without an input", "What the policy would do without each camera, and without the joint readings"),
+    ("ticks", "orientation", "How the gripper is turned along the whisker: red x, green y, blue z"),
+    ("gripper", "gripper opening", "How far the gripper is open along the whisker"),
 )
 """Field of `OverlayChoice`, its label and its tooltip."""
+_IN_REACH = 4
+"""How many of them stand in the toolbar of a narrow window; the others are behind its button."""
+_LEAST_LUMINANCE = 0.55
+"""Of words in an overlay's colour, 1 being white."""
+_STILL = 4.0
+"""A click that moves the mouse farther than this is a drag. [px]"""
 
 _DEGREES_PER_HEIGHT = 180.0
 """A drag over the whole height turns the camera by this much, as in MuJoCo's viewer. [deg]"""
@@ -51,7 +65,12 @@ class ViewportPanel:
     """The largest panel."""
 
     def __init__(
-        self, send: Send, scene: Scene, swatches: Mapping[str, tuple[float, float, float]], pick: Pick
+        self,
+        send: Send,
+        scene: Scene,
+        swatches: Mapping[str, tuple[float, float, float]],
+        pick: Pick,
+        chunk_at: ChunkAt,
     ) -> None:
         """
         Args:
@@ -59,10 +78,13 @@ class ViewportPanel:
             scene: Its presets and cameras are offered.
             swatches: Field of `OverlayChoice` to its colour, RGB in [0, 1].
             pick: For double-click.
+            chunk_at: For a click on a whisker.
         """
         self._send = send
         self._swatches = {name: _to_rgba(colour) for name, colour in swatches.items()}
         self._pick = pick
+        self._chunk_at = chunk_at
+        self._pressed: tuple[float, float] | None = None  # where the left button went down in the picture [px]
         self._fovy = float(np.deg2rad(scene.model.vis.global_.fovy))
         presets = camera_presets(scene.spec.look_at)
         # Only what a reset places can be placed by hand: its height at rest is known.
@@ -105,20 +127,29 @@ class ViewportPanel:
                 "Left-drag: orbit, right-drag: pan, wheel: zoom, double-click: centre, Esc: free camera\n"
                 "Ctrl+click: put the task's object there before the next step"
             )
-            for name, title, text in _TOGGLES:
-                dpg.add_text("■", color=self._swatches[name])
-                hint(text)
-                self._toggles[name] = dpg.add_checkbox(
-                    label=title,
-                    default_value=bool(getattr(self._overlays, name)),
-                    callback=lambda _s, on, field: self._toggle(field, on),
-                    user_data=name,
-                )
-                hint(text)
+            for entry in _TOGGLES[:_IN_REACH]:
+                self._add_toggle(*entry)
+            self._more = dpg.add_button(label="more")
+            hint("More overlays, and the legend in pictures")
+            with dpg.popup(self._more, mousebutton=dpg.mvMouseButton_Left) as self._menu:
+                for entry in _TOGGLES[_IN_REACH:]:
+                    with dpg.group(horizontal=True):
+                        self._add_toggle(*entry)
         self._drawlist = dpg.add_drawlist(100, 100, parent=self.window)
         self._registry = dpg.add_texture_registry()
         self._layer = dpg.add_draw_layer(parent=self._drawlist)
         self._badges = dpg.add_draw_layer(parent=self._drawlist)
+
+    def _add_toggle(self, name: str, title: str, text: str) -> None:
+        dpg.add_text("■", color=self._swatches[name])
+        hint(text)
+        self._toggles[name] = dpg.add_checkbox(
+            label=title,
+            default_value=bool(getattr(self._overlays, name)),
+            callback=lambda _s, on, field: self._toggle(field, on),
+            user_data=name,
+        )
+        hint(text)
 
     def _toggle(self, field: str, on: bool) -> None:
         self._send(Show(self._overlays.having(field, on)))
@@ -212,6 +243,8 @@ class ViewportPanel:
                 f"HISTORY   {back} step{'s' * (back != 1)} before the head" if writing else "HISTORY   an earlier trace"
             )
             lines.append((text, (25, 20, 8, 255), WARN))
+        elif frame.view.paused_by:
+            lines.append((f"PAUSED: {frame.view.paused_by}", (8, 16, 24, 255), ACCENT))
         outcome = frame.trace.outcome(frame.step)
         if outcome:
             lines.append((outcome.replace("_", " "), (8, 16, 10, 255), GOOD if outcome == "success" else BAD))
@@ -221,7 +254,7 @@ class ViewportPanel:
             lines.append((f"blinded: {words}", BAD, dark))
         if frame.lane.thinking_since is not None and frame.at_head:
             lines.append(("asking the policy…", ACCENT, dark))
-        lines.extend((text, _to_rgba(colour), dark) for text, colour in self._notes)
+        lines.extend((text, _to_rgba(legible(colour)), dark) for text, colour in self._notes)
         return lines
 
     # The mouse.
@@ -239,6 +272,7 @@ class ViewportPanel:
         if inside and control and dpg.is_mouse_button_clicked(left):
             self._put_object(frame, x, y)
             return
+        self._follow_click(inside and not control, x, y)
         for button in (left, right):
             if inside and self._drag is None and dpg.is_mouse_button_clicked(button):
                 self._drag = button
@@ -254,6 +288,20 @@ class ViewportPanel:
             camera = self._free(frame.focus.camera)
             distance = min(max(camera.distance * float(np.exp(-0.12 * wheel)), 0.03), 20.0)
             self._send(Aim(replace(camera, distance=distance, label="free")))
+
+    def _follow_click(self, inside: bool, x: float, y: float) -> None:
+        """A click on a whisker goes to the step that predicted it; with a drag the camera turns instead."""
+        left = dpg.mvMouseButton_Left
+        if inside and dpg.is_mouse_button_clicked(left):
+            self._pressed = (x, y)
+        if self._pressed is None or dpg.is_mouse_button_down(left):
+            return
+        (from_x, from_y), self._pressed = self._pressed, None
+        if max(abs(x - from_x), abs(y - from_y)) <= _STILL and self._texture is not None:
+            width, height = self._texture_size
+            step = self._chunk_at(x * width / self._size[0], y * height / self._size[1])
+            if step is not None and step >= 0:
+                self._send(Seek(step))
 
     def _free(self, camera: Camera) -> Camera:
         """A camera that can be moved: a camera of the scene is left for the free one."""
@@ -300,6 +348,14 @@ def scene_cameras(scene: Scene) -> tuple[str, ...]:
     """The cameras of the model that the viewport can look through, in the model's order."""
     names = (str(scene.model.camera(index).name) for index in range(scene.model.ncam))
     return tuple(name for name in names if name)
+
+
+def legible(colour: tuple[float, float, float]) -> tuple[float, float, float]:
+    """A colour as text on a dark ground: lightened towards white as far as it needs. RGB in [0, 1]."""
+    red, green, blue = colour
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    share = max((_LEAST_LUMINANCE - luminance) / max(1.0 - luminance, 1e-6), 0.0)
+    return red + share * (1 - red), green + share * (1 - green), blue + share * (1 - blue)
 
 
 def _to_rgba(colour: tuple[float, float, float]) -> Rgba:

@@ -90,10 +90,31 @@ class ActPolicy:
             return latents.to(inputs[0])
 
         many = {key: value.expand(count, *value.shape[1:]) for key, value in batch.items() if isinstance(value, Tensor)}
-        handle = self._model.model.encoder_latent_input_proj.register_forward_pre_hook(replace_latent)
-        try:
+        with ExitStack() as taps:
+            model = self._model.model
+            handle = model.encoder_latent_input_proj.register_forward_pre_hook(replace_latent)
+            taps.callback(handle.remove)
+            if self._inputs.cameras:
+                taps.enter_context(_seen_once(model.backbone, count))
             return self._in_scene_units(self._model.predict_action_chunk(many))
-        finally:
+
+
+@contextmanager
+def _seen_once(backbone: nn.Module, count: int) -> Iterator[None]:
+    """While in force, the backbone looks at the first of `count` equal pictures only, which is most of a call's time;
+    the others get the same features."""
+
+    def take_first(module: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+        return inputs[0][:1]
+
+    def give_all(module: nn.Module, inputs: tuple[Tensor, ...], output: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {key: value.expand(count, *value.shape[1:]) for key, value in output.items()}
+
+    handles = [backbone.register_forward_pre_hook(take_first), backbone.register_forward_hook(give_all)]
+    try:
+        yield
+    finally:
+        for handle in handles:
             handle.remove()
 
 

@@ -24,7 +24,13 @@ def _act() -> Loader:
     return load_act
 
 
-ADAPTERS: Mapping[str, Callable[[], Loader]] = {"act": _act}
+def _pi0() -> Loader:
+    from policies.pi0 import load_pi0
+
+    return load_pi0
+
+
+ADAPTERS: Mapping[str, Callable[[], Loader]] = {"act": _act, "pi0": _pi0, "tiny_pi0": _pi0}
 """LeRobot's policy type to what imports its adapter."""
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import viewer_app  # noqa: F401 (picks MuJoCo's OpenGL platform, so it must come before a test that imports MuJoCo)
+
 # Before anything imports them: a test that reaches for the hub fails at once, and two cores are shared by all.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -1,6 +1,7 @@
-"""Writes what the documentation shows of the real program: docs/images/window.png and docs/keys.md.
+"""Writes what the documentation shows of the real program: docs/images/*.png and docs/keys.md.
 
-`make pictures` runs it. The window is the real one, on an X server that nobody sees, driven by the demo's checkpoint.
+`make pictures` runs it. The window is the real one, on an X server that nobody sees, and driven as a person drives it:
+by keys and by the command palette.
 """
 
 from __future__ import annotations
@@ -8,27 +9,66 @@ from __future__ import annotations
 import argparse
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dearpygui.dearpygui as dpg
 from PIL import ImageGrab
 
-from panels.actions import ACTIONS
+from panels.actions import ACTIONS, Action
+from tests.sampling_policy import sampling_session
 from viewer_app import gui
-from viewer_app.commands import SetStops
+from viewer_app.chunking import FirstN
+from viewer_app.commands import Command, Run, SetChunking, SetStops
 from viewer_app.engine import Engine
+from viewer_app.gui import Files, Session
+from viewer_app.questions import Ablation, Attention, Ensemble, Occlusion, Samples
 from viewer_app.scene import Scene
 from viewer_app.view import Frame, View
 from viewer_app.wiring import SessionFiles
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 180.0
+PATIENCE = 240.0
 """[s]"""
-SETTLE = 8.0
-"""How long after the last step the picture is taken: messages are gone by then. [s]"""
+SETTLE = 3.0
+"""How long after what was asked for has come a picture is taken: widgets and pictures have caught up by then. [s]"""
+MESSAGES = 8.0
+"""How long after the last step the first picture is taken: messages are gone by then. [s]"""
+
+_THEN = (1215, 271)
+"""The joint plots' switch of past predictions. [px]"""
+
+Condition = Callable[[Frame], bool]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture of the window."""
+
+    name: str
+    """Of the file, without its suffix."""
+    actions: tuple[Action, ...] = ()
+    """What to do first, through the command palette."""
+    until: Condition = lambda frame: True
+    """What the window must show before the picture is taken."""
+    undo: tuple[Action, ...] = ()
+    """What to do after it."""
+    click: tuple[int, int] | None = None
+    """Where to click after the actions, in a window of 1280x720. [px]"""
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """One session of the window and the pictures taken of it."""
+
+    open: Callable[[Path], tuple[Session, Files]]
+    steps: int
+    """Control steps to take first."""
+    shots: tuple[Shot, ...]
+    setup: tuple[Command, ...] = ()
 
 
 def keys_page() -> str:
@@ -45,67 +85,190 @@ def keys_page() -> str:
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 
 
-class Photographer:
-    """Waits until the episode has got to a step and the window has settled, takes its picture, and closes it."""
+def _title(action: Action) -> str:
+    return next(entry.title for entry in ACTIONS if entry.action is action)
 
-    def __init__(self, steps: int, out: Path) -> None:
+
+def _do(actions: Sequence[Action]) -> None:
+    """Choose actions in the command palette, with real keys."""
+    for action in actions:
+        subprocess.run(["xdotool", "key", "ctrl+k"], check=True)
+        time.sleep(0.5)
+        subprocess.run(["xdotool", "type", "--delay", "15", _title(action)], check=True)
+        time.sleep(0.5)
+        subprocess.run(["xdotool", "key", "Return"], check=True)
+        time.sleep(0.4)
+
+
+class Photographer:
+    """Waits until the episode has got to a step, then takes one picture after another, and closes the window."""
+
+    def __init__(self, sitting: Sitting, out: Path) -> None:
         """
         Args:
-            steps: Control steps to take first.
-            out: The PNG file.
+            sitting: What to do and what to wait for.
+            out: Folder of the PNG files.
         """
-        self._steps = steps
+        self._sitting = sitting
         self._out = out
         self._begin = time.monotonic()
-        self._arrived: float | None = None
-        self.taken = False
+        self._plan = self._work()
+        self.taken: list[str] = []
+        self._frame: Frame | None = None
+        self._engine: Engine | None = None
 
     def around(self, open_it: Callable[[Callable[[View], None]], Engine]) -> Callable[[Callable[[View], None]], Engine]:
-        """An engine opener whose engine stops by itself at the step."""
+        """An engine opener that lets the photographer speak to the engine."""
 
         def open_and_limit(publish: Callable[[View], None]) -> Engine:
-            engine = open_it(publish)
-            engine.send(SetStops(max_steps=self._steps))
-            return engine
+            self._engine = open_it(publish)
+            return self._engine
 
         return open_and_limit
 
     def on_frame(self, seconds: float, frame: Frame | None) -> bool:
         """See `gui.run`."""
-        now = time.monotonic()
-        if frame is not None and self._arrived is None and frame.length >= self._steps:
-            self._arrived = now
-        if self._arrived is not None and now - self._arrived > SETTLE:
-            left, top = (int(x) for x in dpg.get_viewport_pos())
-            right, bottom = left + dpg.get_viewport_width(), top + dpg.get_viewport_height()
-            picture = ImageGrab.grab((left, top, right, bottom)).convert("RGB")
-            picture.quantize(256).save(self._out, optimize=True)
-            self.taken = True
-            return False
-        return now - self._begin < PATIENCE
+        self._frame = frame
+        return next(self._plan, "done") != "done" and time.monotonic() - self._begin < PATIENCE
+
+    def _work(self) -> Iterator[None]:
+        """What to do, a pause for each frame that passes meanwhile."""
+        while self._frame is None or self._frame.lane.policy is None or self._engine is None:
+            yield
+        for command in (*self._sitting.setup, SetStops(max_steps=self._sitting.steps), Run()):
+            self._engine.send(command)
+        while not (self._frame.length >= self._sitting.steps or self._frame.lane.finished):
+            yield
+        yield from self._pause(MESSAGES)
+        for shot in self._sitting.shots:
+            yield from self._act(shot.actions)
+            yield from self._click(shot.click)
+            while self._frame is None or not shot.until(self._frame):
+                yield
+            yield from self._pause(SETTLE)
+            self._take(shot.name)
+            yield from self._act(shot.undo)
+
+    @staticmethod
+    def _pause(seconds: float) -> Iterator[None]:
+        begin = time.monotonic()
+        while time.monotonic() - begin < seconds:
+            yield
+
+    @staticmethod
+    def _act(actions: Sequence[Action]) -> Iterator[None]:
+        # Keys are pressed on a thread of their own: the window must go on meanwhile to see them.
+        hands = threading.Thread(target=_do, args=(actions,))
+        hands.start()
+        while hands.is_alive():
+            yield
+
+    def _click(self, place: tuple[int, int] | None) -> Iterator[None]:
+        if place is None:
+            return
+        left, top = (int(x) for x in dpg.get_viewport_pos())
+        subprocess.run(["xdotool", "mousemove", str(left + place[0]), str(top + place[1])], check=True)
+        yield from self._pause(0.5)
+        subprocess.run(["xdotool", "click", "1"], check=True)
+        yield from self._pause(0.5)
+        subprocess.run(["xdotool", "mousemove", "640", "710"], check=True)
+
+    def _take(self, name: str) -> None:
+        left, top = (int(x) for x in dpg.get_viewport_pos())
+        right, bottom = left + dpg.get_viewport_width(), top + dpg.get_viewport_height()
+        picture = ImageGrab.grab((left, top, right, bottom)).convert("RGB")
+        picture.save(self._out / f"{name}.png", optimize=True)
+        self.taken.append(name)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--policy", default="demo:act")
-    parser.add_argument("--seed", type=int, default=1000)
-    parser.add_argument("--steps", type=int, default=24)
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images" / "window.png")
-    arguments = parser.parse_args()
-    (ROOT / "docs" / "keys.md").write_text(keys_page(), encoding="utf-8")
-    photographer = Photographer(arguments.steps, arguments.out)
+def _answered(*kinds: type, cameras: bool = False) -> Condition:
+    def has_come(frame: Frame) -> bool:
+        lane = frame.lane
+        names = list(lane.policy.cameras) if cameras and lane.policy is not None else [""]
+        known = all(
+            lane.answers.to(kind, frame.trace, frame.step, name) is not None for kind in kinds for name in names
+        )
+        return known and lane.asking is None and frame.moment is not None and frame.moment.step == frame.step
+
+    return has_come
+
+
+def _measured(frame: Frame) -> bool:
+    return frame.episode is not None and frame.episode.length == frame.length
+
+
+def sittings(policy: str) -> tuple[Sitting, ...]:
+    """All pictures of the documentation."""
+
+    def demo(seed: int) -> Callable[[Path], tuple[Session, Files]]:
+        def open_demo(folder: Path) -> tuple[Session, Files]:
+            files = SessionFiles(folder, "cpu")
+            return files.new_session(Scene.load("so101"), policy, seed, start_running=False), files
+
+        return open_demo
+
+    chunk, inputs = Action.TAB_CHUNK, Action.TAB_INPUTS
+    marks = (Action.TOGGLE_TICKS, Action.TOGGLE_GRIPPER)
+    middle = (
+        Shot("window"),
+        Shot("physics", (Action.PRESET_5, chunk, Action.TOGGLE_PHYSICS), _answered(), (Action.TOGGLE_PHYSICS,)),
+        Shot("ensemble", (Action.ASK_ENSEMBLE,), _answered(Ensemble), (Action.TOGGLE_ENSEMBLE,)),
+        Shot("ticks", marks, _answered(), marks),
+        Shot("inputs", (inputs, Action.ASK_INPUTS), _answered(Ablation), (Action.TOGGLE_INPUTS,)),
+        Shot("occlusion", (Action.ASK_OCCLUSION,), _answered(Occlusion, cameras=True)),
+        Shot("attention", (Action.ASK_ATTENTION,), _answered(Attention)),
+    )
+    return (
+        Sitting(demo(1000), 12, middle),
+        Sitting(
+            demo(911),
+            260,
+            (
+                Shot("history", (Action.PRESET_5, Action.TOGGLE_MEMBERS), click=_THEN, undo=(Action.TOGGLE_MEMBERS,)),
+                Shot("motion", (Action.TAB_MOTION,), _measured),
+                Shot("findings", (Action.TAB_FINDINGS,), _measured),
+            ),
+            setup=(SetChunking(FirstN(10)),),
+        ),
+        Sitting(
+            sampling_session,
+            30,
+            (Shot("samples", (Action.PRESET_5, chunk, Action.ASK_SAMPLES), _answered(Samples)),),
+        ),
+    )
+
+
+def photograph(sitting: Sitting, out: Path) -> list[str]:
+    """Take the pictures of one sitting. Returns the names of those that were taken."""
+    photographer = Photographer(sitting, out)
     with tempfile.TemporaryDirectory() as folder:
-        files = SessionFiles(Path(folder) / "session", "cpu")
-        session = files.new_session(Scene.load("so101"), arguments.policy, arguments.seed, start_running=True)
+        session, files = sitting.open(Path(folder) / "session")
         session = replace(session, open_engine=photographer.around(session.open_engine))
         # Out of the way: a pointer over a plot shows the values under it instead of those of the step.
         subprocess.run(["xdotool", "mousemove", "640", "710"], check=True)
         try:
             gui.run(session, files, on_frame=photographer.on_frame)
         finally:
-            files.close()
-    if not photographer.taken:
-        raise SystemExit(f"No picture was taken within {PATIENCE:.0f} s.")
+            if isinstance(files, SessionFiles):
+                files.close()
+    return photographer.taken
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--policy", default="demo:act")
+    parser.add_argument("--only", nargs="*", default=[], help="take the sittings that hold these pictures alone")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
+    arguments = parser.parse_args()
+    (ROOT / "docs" / "keys.md").write_text(keys_page(), encoding="utf-8")
+    for sitting in sittings(arguments.policy):
+        names = [shot.name for shot in sitting.shots]
+        if arguments.only and not set(arguments.only) & set(names):
+            continue
+        taken = photograph(sitting, arguments.out)
+        if taken != names:
+            missing = ", ".join(name for name in names if name not in taken)
+            raise SystemExit(f"Not taken within {PATIENCE:.0f} s: {missing}.")
 
 
 if __name__ == "__main__":

@@ -18,17 +18,19 @@ ROOMS = ("viewer_app", "panels", "policies", "recordings")
 
 # A module may import those of earlier rungs, never of its own rung or a later one.
 LADDER = (
-    ("types", "summary"),
+    ("types", "summary", "memory"),
     ("scene", "chunking", "blinding", "smoothness", "lettering"),
-    ("trace",),
+    ("trace", "joint_units"),
     ("tracking", "detectors", "questions"),
     ("insight", "breakpoints"),
     ("commands", "view"),
     ("fit", "task", "seen"),
     ("world",),
     ("distance",),
-    ("kinematics", "rollout", "inquiry", "watch"),
+    ("kinematics", "inquiry", "watch"),
+    ("rollout",),
     ("paths",),
+    ("alternatives",),
     ("analysis",),
     ("measures", "overlays", "figures"),
     ("raster",),
@@ -44,7 +46,7 @@ RUNG = {noun: rung for rung, nouns in enumerate(LADDER) for noun in nouns}
 
 PANELS_MAY_READ = {
     *("types", "scene", "chunking", "blinding", "trace", "commands", "view"),
-    *("questions", "insight", "breakpoints", "detectors", "smoothness", "tracking"),
+    *("questions", "insight", "breakpoints", "detectors", "smoothness", "tracking", "joint_units"),
 }
 
 # What each outside package may be imported by. Folders, or the beginnings of files' names.

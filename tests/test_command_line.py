@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,8 @@ import pytest
 from recordings.folder import open_recording
 from tests.scenes import SPEC, write_scene
 from viewer_app.__main__ import main
+from viewer_app.blinding import STATE, Blind
+from viewer_app.chunking import OverlapBlend
 from viewer_app.summary import EpisodeResult, Summary, wilson95
 
 ROOT = Path(__file__).parents[1]
@@ -47,6 +50,12 @@ def scene(tmp_path: Path) -> Path:
         (["run"], "CHECKPOINT"),
         (["run", "x", "--episodes", "many"], "--episodes"),
         (["run", "x", "--episodes", "0"], "--episodes must be at least 1"),
+        (["run", "x", "--overlap-blend", "4"], "--overlap-blend"),
+        (["run", "x", "--n-action-steps", "2", "--temporal-ensemble", "0.1"], "exclude each other"),
+        (["run", "x", "--n-action-steps", "2", "--overlap-blend", "4", "2"], "--n-action-steps and --overlap-blend"),
+        (["run", "x", "--temporal-ensemble", "0.1", "--overlap-blend", "4", "2"], "exclude each other"),
+        (["run", "x", "--samples", "-1"], "--samples must be 0 or more"),
+        (["run", "x", "--overlays", "whisker"], "give --film too"),
         (["run", "x", "--speed", "2"], "--speed"),
         (["run", "x", "--scene", "moon"], "so101"),
         (["run", "no/such/folder/at/all"], "no/such/folder/at/all"),
@@ -126,14 +135,61 @@ def test_run(checkpoint: Path, scene: Path, tmp_path: Path, capsys: pytest.Captu
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("mode", "asked"), [(["--n-action-steps", "4"], STEPS // 4), (["--temporal-ensemble", "0.01"], STEPS)]
+    ("mode", "arrivals"),
+    [
+        (["--n-action-steps", "4"], range(0, STEPS, 4)),
+        (["--temporal-ensemble", "0.01"], range(STEPS)),
+        (["--overlap-blend", "5", "3"], range(0, STEPS, 5)),
+        (["--n-action-steps", "6", "--delay", "3"], range(0, STEPS, 6)),
+    ],
 )
-def test_run_in_another_mode(checkpoint: Path, scene: Path, tmp_path: Path, mode: list[str], asked: int) -> None:
+def test_run_in_another_mode(
+    checkpoint: Path, scene: Path, tmp_path: Path, mode: list[str], arrivals: Sequence[int]
+) -> None:
     """The execution mode of the command line is the one that is executed."""
     assert main(["run", str(checkpoint), "--scene", str(scene), "--episodes", "1", "--out", str(tmp_path), *mode]) == 0
     ((trace,),) = open_recording(tmp_path / "seed-1000").lanes
     assert len(trace) == STEPS
-    assert len(trace.chunks) == asked
+    assert [chunk.arrived for chunk in trace.chunks] == list(arrivals)
+    assert {chunk.delay for chunk in trace.chunks[1:]} == {3 if "--delay" in mode else 0}
+    if "--overlap-blend" in mode:
+        assert trace.settings_at(0).chunking == OverlapBlend(5, 3)
+        old, new = trace.chunks[1:3]
+        share = np.arange(1, 4)[:, None] / 4
+        expected = (1 - share) * old.actions[5:8] + share * new.actions[:3]
+        np.testing.assert_allclose(np.asarray(trace.column("action"))[10:13], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_run_blinded_sampled_and_filmed(checkpoint: Path, tmp_path: Path) -> None:
+    """What the command line blinds is blinded in every episode from its first step, the samples that it asks for are
+    recorded with each call, and each episode's video has a picture for each of its moments, with the overlays asked for
+    and no others."""
+    scene = write_scene(tmp_path / "scene", SPEC.replace("max_steps = 60", "max_steps = 12"))
+    arguments = ["run", str(checkpoint), "--scene", str(scene), "--episodes", "2", "--samples", "3", "--film"]
+    arguments += ["--blind", "above=black", "state=mean"]
+    assert main([*arguments, "--out", str(tmp_path / "all"), "--overlays", "whisker", "samples", "physics"]) == 0
+    assert main([*arguments, "--out", str(tmp_path / "path"), "--overlays", "path"]) == 0
+    for seed in (1000, 1001):
+        ((trace,),) = open_recording(tmp_path / "all" / f"seed-{seed}").lanes
+        blinding = trace.settings_at(0).blinding
+        assert {name: each.mode for name, each in blinding.items()} == {"above": Blind.BLACK, STATE: Blind.MEAN}
+        assert all(chunk.extras["samples"].shape == (3, 10, 2) for chunk in trace.chunks)
+        shown, plain = (pictures_of(tmp_path / name / f"seed-{seed}.mp4") for name in ("all", "path"))
+        assert len(shown) == len(plain) == len(trace) + 1 == 13
+        # The physics whisker is the only thing in the scene that is cyan.
+        cyan = [int(((p[..., 0] > 150) & (p[..., 1] > 150) & (p[..., 2] < 90)).sum()) for p in (shown[6], plain[6])]
+        assert cyan[0] > 20 > cyan[1]
+
+
+def pictures_of(path: Path) -> list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
+    """All pictures of a video, BGR."""
+    video = cv2.VideoCapture(str(path))
+    found = []
+    while (read := video.read())[0]:
+        found.append(np.asarray(read[1], np.uint8))
+    video.release()
+    return found
 
 
 @pytest.mark.slow
@@ -141,7 +197,19 @@ def test_run_in_another_mode(checkpoint: Path, scene: Path, tmp_path: Path, mode
     ("mode", "said"),
     [
         (["--n-action-steps", "11"], "must be 1 to 10"),
-        (["--n-action-steps", "2", "--temporal-ensemble", "0.1"], "exclude each other"),
+        (["--overlap-blend", "0", "0"], "needs an ADVANCE of 1 or more"),
+        (["--overlap-blend", "4", "5"], "an OVERLAP of 0 to ADVANCE"),
+        (["--overlap-blend", "6", "5"], "within 10, the chunk size of small"),
+        (["--overlap-blend", "6", "3", "--delay", "2"], "found 6 and 3 with delay 2"),
+        (["--delay", "10"], "--delay must be 0 to 9"),
+        (["--delay", "-1"], "--delay must be 0 to 9"),
+        (["--blind", "moon=black"], "a name of above, aside, state"),
+        (["--blind", "above=grey"], "a mode of black, mean, noise, frozen; found 'above=grey'"),
+        (["--blind", "above"], "--blind takes NAME=MODE"),
+        (["--film", "--overlays", "halo"], "--overlays takes whisker, ghosts, path, physics"),
+        (["--film", "--overlays", "inputs"], "found 'inputs'"),
+        (["--film", "--overlays", "samples"], "give --samples N too"),
+        (["--film", "--overlays", "ensemble"], "give --temporal-ensemble C too"),
         (["--scene", "so101"], "reads camera 'above'"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from tests.scenes import write_scene
 from tests.synthetic import Wave
 from viewer_app.blinding import STATE, Blind
-from viewer_app.chunking import FirstN, TemporalEnsemble
+from viewer_app.chunking import Chunking, FirstN, OverlapBlend, TemporalEnsemble, members_of
 from viewer_app.commands import (
     Command,
     Fork,
@@ -21,6 +21,7 @@ from viewer_app.commands import (
     Run,
     SetBlinding,
     SetChunking,
+    SetDelay,
     SetResetAtStart,
     SetStops,
     Step,
@@ -63,22 +64,35 @@ def do(engine: Engine, *commands: Command) -> Trace:
     return engine.lanes[0].trace
 
 
-MODES = (FirstN(4), FirstN(1), FirstN(12), TemporalEnsemble(0.1, ()), TemporalEnsemble(-0.2, ()))
+MODES: tuple[tuple[Chunking, int], ...] = (
+    (FirstN(4), 0),
+    (FirstN(1), 0),
+    (FirstN(12), 0),
+    (TemporalEnsemble(0.1, ()), 0),
+    (TemporalEnsemble(-0.2, ()), 0),
+    (OverlapBlend(6, 3), 0),
+    (OverlapBlend(6, 6), 0),
+    (FirstN(4), 3),
+    (FirstN(2), 5),
+    (OverlapBlend(5, 4), 2),
+    (TemporalEnsemble(0.1, ()), 3),
+)
+"""Execution modes, each with a simulated latency. The chunks have 12 rows."""
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_drawn_is_executed(engine: Engine, scene: Scene, mode: FirstN | TemporalEnsemble) -> None:
-    """Law 1: at every step the whisker begins with the action executed there, to the bit, and in first-n mode its rows
-    up to the next chunk are the following actions too."""
-    trace = do(engine, SetChunking(mode), Step(40))
+@pytest.mark.parametrize(("mode", "delay"), MODES)
+def test_drawn_is_executed(engine: Engine, scene: Scene, mode: Chunking, delay: int) -> None:
+    """Law 1: at every step the whisker begins with the action executed there, to the bit, and unless the chunks are
+    ensembled its rows up to the next chunk are the following actions too."""
+    trace = do(engine, SetChunking(mode), SetDelay(delay), Step(40))
     executed = np.asarray(trace.column("action"), np.float32)
     paths = Paths(scene)
     for step in range(len(trace)):
         plan = trace.plan(step)
         assert plan is not None
         assert np.array_equal(plan[0], executed[step])
-        if isinstance(mode, FirstN):
-            until = next((k for k in range(step + 1, len(trace)) if trace.chunk_asked_at(k)), len(trace))
+        if not isinstance(mode, TemporalEnsemble):
+            until = next((k for k in range(step + 1, len(trace)) if trace.chunk_arrived_at(k)), len(trace))
             assert np.array_equal(plan[: until - step], executed[step:until])
         sight = Sight(paths, trace, step, OverlayChoice(), Answers())
         line = next(each for each in whisker(sight) if isinstance(each, Polyline))
@@ -88,17 +102,122 @@ def test_drawn_is_executed(engine: Engine, scene: Scene, mode: FirstN | Temporal
         )
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("mode", "delay"), MODES)
 @pytest.mark.parametrize("at", [0, 1, 17, 24, 40])
-def test_a_fork_replays(engine: Engine, mode: FirstN | TemporalEnsemble, at: int) -> None:
+def test_a_fork_replays(engine: Engine, mode: Chunking, delay: int, at: int) -> None:
     """Law 4: a branch with nothing changed replays the old future to the bit, which is kept under its own name."""
-    old = do(engine, SetChunking(mode), Step(40))
+    old = do(engine, SetChunking(mode), SetDelay(delay), Step(40))
     branch = do(engine, Fork(old.name, at), Step(40 - at)) if at < 40 else do(engine, Fork(old.name, at))
     assert branch is not old
     assert branch.parent is not None
     assert (branch.parent.trace, branch.parent.step) == (old.name, at)
     assert branch.same_as(old)
     assert [snippet.trace for snippet in engine.view().lanes[0].earlier] == [old]
+
+
+@pytest.mark.parametrize("mode", [FirstN(4), OverlapBlend(4, 2), FirstN(2)])
+@pytest.mark.parametrize("delay", [0, 1, 3])
+def test_a_late_chunk_answers_an_old_observation(scene: Scene, mode: FirstN | OverlapBlend, delay: int) -> None:
+    """With a delay d the policy is shown the moment of d steps before its chunk arrives, and the first d rows of the
+    chunk are never executed; the first chunk alone is not late."""
+    policy = Watched(scene)
+    engine = open_engine(scene, policy, seed=5)
+    trace = do(engine, SetStops(on_outcome=False), SetChunking(mode), SetDelay(delay), Step(30))
+    engine.close()
+    times = np.asarray(trace.column("time"))
+    executed = np.asarray(trace.column("action"), np.float32)
+    assert policy.asked == len(trace.chunks) > 6
+    assert [chunk.arrived - chunk.start for chunk in trace.chunks] == [0] + [delay] * (len(trace.chunks) - 1)
+    for chunk in trace.chunks:
+        assert policy.shown[chunk.start][0].time == times[chunk.start]
+        assert trace.chunk_arrived_at(chunk.arrived) is chunk
+        assert trace.chunk_asked_at(chunk.start) is chunk
+    if isinstance(mode, FirstN):
+        arrivals = [chunk.arrived for chunk in trace.chunks] + [30]
+        for chunk, end in zip(trace.chunks, arrivals[1:], strict=True):
+            rows = chunk.actions[chunk.delay : end - chunk.start]
+            assert np.array_equal(executed[chunk.arrived : end], rows)
+
+
+def test_late_chunks_are_ensembled_by_age(engine: Engine) -> None:
+    """With a delay d the ensemble at a step is the weighted mean of the chunks asked for d steps ago and before."""
+    trace = do(engine, SetChunking(TemporalEnsemble(0.3, ())), SetDelay(4), Step(30))
+    assert [chunk.start for chunk in trace.chunks] == list(range(26))
+    executed = np.asarray(trace.column("action"), np.float32)
+    for step in (0, 3, 5, 14, 29):
+        members = members_of(trace.chunks_in_force(step), step)
+        assert [chunk.start for chunk in members] == list(range(max(step - 11, 0), max(step - 4, 0) + 1))
+        weights = np.exp(-0.3 * np.arange(len(members)))
+        rows = np.stack([chunk.actions[step - chunk.start] for chunk in members])
+        np.testing.assert_allclose(executed[step], weights @ rows / weights.sum(), rtol=1e-4, atol=1e-4)
+
+
+def test_a_policy_reset_ends_the_waiting(engine: Engine) -> None:
+    """After a policy reset the next chunk answers the moment itself, as the episode's first does; later ones are late
+    again, and none answers an observation from before the reset."""
+    do(engine, SetChunking(FirstN(4)), SetDelay(3), Step(10))
+    trace = do(engine, ResetPolicy(), Step(10))
+    assert [(chunk.start, chunk.arrived) for chunk in trace.chunks] == [
+        (0, 0),
+        (1, 4),
+        (5, 8),
+        (10, 10),
+        (11, 14),
+        (15, 18),
+    ]
+
+
+def test_late_chunks_are_carried(engine: Engine) -> None:
+    """A chunk that came late goes on in a new episode with the row that was due; the next one answers that episode."""
+    old = do(engine, SetChunking(FirstN(6)), SetDelay(4), SetResetAtStart(False), Step(14))
+    assert (old.chunks[-1].start, old.chunks[-1].arrived) == (8, 12)
+    trace = do(engine, ResetEpisode(9), Step(6))
+    executed = np.asarray(trace.column("action"), np.float32)
+    assert np.array_equal(executed[:4], old.chunks[-1].actions[6:10])
+    assert [(chunk.start, chunk.arrived) for chunk in trace.chunks] == [(0, 4)]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_time_goes_forward(scene: Scene, seed: int) -> None:
+    """Whatever the modes and latencies are changed to in between, each chunk answers a newer observation than the one
+    before, every action has a chunk, and a branch from anywhere replays."""
+    engine = open_engine(scene, Wave(scene, noise=0.5, cameras={}), seed=3)
+    rng = np.random.default_rng(seed)
+    commands: list[Command] = [SetStops(on_outcome=False)]
+    for _ in range(25):
+        changes: tuple[Command, ...] = (
+            SetDelay(int(rng.integers(0, 14))),
+            SetChunking(FirstN(int(rng.integers(1, 13)))),
+            SetChunking(OverlapBlend(int(rng.integers(1, 13)), int(rng.integers(0, 8)))),
+            SetChunking(TemporalEnsemble(0.1, ())),
+            ResetPolicy(),
+        )
+        commands += [changes[int(rng.choice(5, p=(0.4, 0.2, 0.2, 0.1, 0.1)))], Step(int(rng.integers(1, 9)))]
+    for command in commands:
+        trace = do(engine, command)
+    assert engine.view().message == ""
+    for order in ([chunk.start for chunk in trace.chunks], [chunk.arrived for chunk in trace.chunks]):
+        assert order == sorted(set(order))
+    for step in range(len(trace)):
+        plan = trace.plan(step)
+        assert plan is not None
+        assert np.array_equal(plan[0], np.asarray(trace.column("action"))[step])
+    last = trace.settings_changes[-1][0]
+    at = int(rng.integers(last, len(trace) + 1))
+    assert do(engine, Fork(trace.name, at), Step(len(trace) - at)).same_as(trace)
+    engine.close()
+
+
+def test_impossible_modes_are_brought_into_range(engine: Engine) -> None:
+    """A chunk of 12 rows leaves room for an advance and an overlap of 12 together, and for a latency of 11."""
+    do(engine, SetChunking(OverlapBlend(9, 9)), SetDelay(99))
+    settings = engine.view().lanes[0].settings
+    assert settings.chunking == OverlapBlend(9, 3)
+    assert settings.delay == 11
+    do(engine, SetChunking(OverlapBlend(5, 9)), SetDelay(-1))
+    settings = engine.view().lanes[0].settings
+    assert settings.chunking == OverlapBlend(5, 5)
+    assert settings.delay == 0
 
 
 def test_a_fork_keeps_what_was_done_at_its_step(engine: Engine) -> None:
@@ -241,7 +360,7 @@ def test_a_policy_that_raises_pauses_at_the_last_good_step(scene: Scene) -> None
 
         def predict(self, observations: Sequence[Observation], start: int, seed: int, want: Want) -> ActionChunk:
             if start == 6 and self.bad:
-                raise RuntimeError("mat1 and mat2 shapes\ncannot be multiplied")
+                raise AttributeError("mat1 and mat2 shapes\ncannot be multiplied")
             return super().predict(observations, start, seed, want)
 
     policy = Moody(scene)
@@ -250,7 +369,7 @@ def test_a_policy_that_raises_pauses_at_the_last_good_step(scene: Scene) -> None
     view = engine.view()
     assert len(trace) == 6
     assert not view.running
-    assert view.message == "The step failed with RuntimeError: mat1 and mat2 shapes cannot be multiplied"
+    assert view.message == "The step failed with AttributeError: mat1 and mat2 shapes cannot be multiplied"
     policy.bad = False
     assert len(do(engine, Step(3))) == 9
     engine.close()

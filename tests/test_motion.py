@@ -56,3 +56,44 @@ def test_u_a_is_the_worst_joint() -> None:
     angles = np.stack([rng.normal(size=300), 5 * rng.normal(size=300)], axis=1)
     worst = np.diff(angles[:, 1], n=2).var(ddof=1)
     assert smoothness_of(angles, np.zeros((301, 3)), []).uniformity == pytest.approx(worst)
+
+
+@pytest.mark.parametrize(("offset", "counts"), [(-3, False), (-2, True), (0, True), (2, True), (3, False)])
+def test_a_seam_is_five_steps_wide(offset: int, counts: bool) -> None:
+    """An acceleration that becomes known within two steps of a chunk boundary belongs to the seam, farther ones do not:
+    with all of it at one step the ratio is infinite or zero."""
+    time = np.arange(100.0)
+    kink = np.maximum(time - (49 + offset), 0)[:, None]
+    ratio = smoothness_of(kink, np.zeros((101, 3)), [50]).spike_ratio
+    assert ratio == (np.inf if counts else 0.0)
+
+
+def test_a_robot_at_rest_has_no_spike_ratio() -> None:
+    """Where nothing is accelerated there is nothing to compare."""
+    assert np.isnan(smoothness_of(np.zeros((60, 2)), np.zeros((61, 3)), [30]).spike_ratio)
+
+
+def test_jerk_is_the_third_difference() -> None:
+    """An end effector on x = c k^3 has jerk 6 c everywhere, in millimetres a step cubed."""
+    time = np.arange(40.0)
+    tips = np.stack([2e-6 * time**3, 0 * time, 0.1 + 0 * time], axis=1)
+    assert smoothness_of(np.zeros((39, 1)), tips, []).jerk == pytest.approx(6 * 2e-3)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 3])
+def test_too_short_to_tell(steps: int) -> None:
+    """Before there are enough steps a measure is not a number, rather than a made-up one."""
+    measured = smoothness_of(np.zeros((steps, 2)), np.zeros((steps + 1, 3)), [])
+    assert np.isnan(measured.spike_ratio)
+    assert np.isnan(measured.uniformity)
+    assert np.isnan(measured.jerk) == (steps < 3)
+    assert tracking_of(np.zeros(steps), np.zeros(steps + 1)).lag == -1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_does_not_hide_the_lag(seed: int) -> None:
+    """Sensor noise a twentieth of the motion leaves the lag as it is."""
+    rng = np.random.default_rng(seed)
+    commanded = np.cumsum(rng.normal(size=300)) * 2
+    measured = np.concatenate([np.full(7, commanded[0]), commanded])[:301] + rng.normal(0, 0.1, 301)
+    assert tracking_of(commanded, measured).lag == 6

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import replace
 
 import numpy as np
@@ -11,16 +9,29 @@ import pytest
 
 from panels.actions import ACTIONS, Action, matching
 from panels.cameras import hatch
-from panels.joint_curves import JointUnit, convert, curves, dashes, dots, round_values, thinned, write_csv
-from panels.queue_strip import queue_at
+from panels.execution import Mode, mode_of, most_overlap, usual_blend
+from panels.joint_curves import curves, dashes, dots, round_values, thinned
+from panels.queue_strip import paint_queue, queue_at
 from panels.style import Metrics
 from panels.timeline_marks import domain_for, marks_of, paint_band
 from tests.swaying_policy import SwayingPolicy
-from viewer_app.chunking import FirstN, TemporalEnsemble
-from viewer_app.commands import Command, Fork, Pause, Run, SetChunking, Step
+from viewer_app.chunking import Chunking, FirstN, OverlapBlend, TemporalEnsemble
+from viewer_app.commands import (
+    Command,
+    Fork,
+    Pause,
+    ResetEpisode,
+    Run,
+    SetChunking,
+    SetDelay,
+    SetResetAtStart,
+    Step,
+)
+from viewer_app.detectors import Finding
 from viewer_app.engine import Engine
 from viewer_app.gui.layout import Layout, Rect, arrange
 from viewer_app.gui.playback import Playback
+from viewer_app.joint_units import JointUnit, convert
 from viewer_app.lane import Lane
 from viewer_app.scene import Scene
 from viewer_app.trace import Settings, Trace
@@ -105,6 +116,30 @@ def test_jumping_visits_every_event_once(engine: Engine) -> None:
     while (found := marks.before(step)) is not None:
         back.append(step := found)
     assert forth == marks.steps == back[::-1]
+
+
+def test_findings_are_events_too(engine: Engine) -> None:
+    """What a detector found can be jumped to and read at its step; a finding of a step not recorded yet cannot."""
+    send(engine, Step(12))
+    found = [Finding(5, "stall", "the gripper stays"), Finding(13, "stall", "later"), Finding(2, "flat chunk", "flat")]
+    marks = marks_of(engine.lanes[0].trace, 12, findings=found)
+    assert [(mark.step, mark.text) for mark in marks.findings] == [
+        (2, "flat chunk: flat"),
+        (5, "stall: the gripper stays"),
+    ]
+    assert (marks.after(2), marks.before(8)) == (5, 5)
+    assert "stall: the gripper stays" in [mark.text for mark in marks.near(5, 0)]
+    assert 5 not in marks_of(engine.lanes[0].trace, 12).steps
+
+
+def test_a_late_chunk_has_its_mark_where_it_comes_into_force(engine: Engine) -> None:
+    """With a simulated latency the boundary is where the new chunk takes over, and it says what it answers."""
+    send(engine, SetDelay(3), Step(20))
+    trace = engine.lanes[0].trace
+    marks = marks_of(trace, 20)
+    assert [int(k) for k in marks.chunks] == [0, 8, 16]
+    assert [int(k) for k in marks.observed] == [0, 5, 13]
+    assert [mark.text for mark in marks.near(8, 0)] == ["new chunk, 3 late: it answers step 5"]
 
 
 def test_the_domain_holds_the_episode_and_changes_rarely() -> None:
@@ -199,19 +234,6 @@ def test_ticks_are_few_and_inside(low: float, high: float) -> None:
         assert all(low <= tick <= high for tick in ticks)
 
 
-def test_csv_holds_every_moment(engine: Engine, scene: Scene) -> None:
-    """The CSV file has a header and a row for every moment, with the trace's numbers; the head has no command."""
-    send(engine, Step(9))
-    trace, file = engine.lanes[0].trace, io.StringIO()
-    write_csv(file, trace, 9, JointUnit.SCENE, scene)
-    file.seek(0)
-    rows = list(csv.DictReader(file))
-    assert [int(row["step"]) for row in rows] == list(range(10))
-    commands = [float(row["gripper_commanded [scene units]"]) for row in rows[:-1]]
-    np.testing.assert_allclose(commands, np.asarray(trace.column("action"))[:, -1], rtol=1e-6)
-    assert rows[-1]["gripper_commanded [scene units]"] == ""
-
-
 # Policy.
 
 
@@ -240,6 +262,133 @@ def test_an_ensemble_counts_its_members(engine: Engine) -> None:
     queue = queue_at(engine.lanes[0].trace, 6, 5, past=0, cells=24)
     assert list(queue.members[:16]) == [6] * 15 + [5]
     assert queue.members[20] == 0
+
+
+@pytest.mark.parametrize("delay", [0, 2])
+def test_a_blended_cell_tells_both_chunks_and_their_shares(engine: Engine, delay: int) -> None:
+    """The two rows of a blended cell, weighted by the shares shown, give the action that was executed."""
+    send(engine, SetChunking(OverlapBlend(6, 4)), SetDelay(delay), Step(16))
+    trace = engine.lanes[0].trace
+    queue = queue_at(trace, 16, 16, past=16, cells=40)
+    actions = np.asarray(trace.column("action"), np.float64)
+    blended = []
+    for cell in range(16):
+        newer = queue.pool[queue.chunks[cell]].rows(cell)[0].astype(np.float64)
+        if queue.leaving[cell] < 0:
+            np.testing.assert_array_equal(actions[cell], newer)
+            continue
+        blended.append(cell)
+        older = queue.pool[queue.leaving[cell]].rows(cell)[0]
+        share = float(queue.share[cell])
+        np.testing.assert_allclose(actions[cell], share * newer + (1 - share) * older, rtol=1e-5, atol=1e-5)
+    assert blended == [6, 7, 8, 9, 12, 13, 14, 15]
+    np.testing.assert_allclose(queue.share[6:10], np.arange(1, 5) / 5)
+    assert (queue.age, queue.next_call) == (4 + delay, 2)
+    assert int(queue.runs[16:].sum()) == 2
+
+
+def test_a_blend_ahead_is_told_before_it_happens(engine: Engine) -> None:
+    """In the middle of a blend the coming cells already have the shares that they are then executed with."""
+    send(engine, SetChunking(OverlapBlend(6, 4)), Step(8))
+    ahead = queue_at(engine.lanes[0].trace, 8, 8, past=0, cells=4)
+    assert list(ahead.leaving >= 0) == [True, True, False, False]
+    assert ahead.words == "60% of row 2, 40% of row 8\nnext call in 4"
+    send(engine, Step(4))
+    np.testing.assert_array_equal(ahead.share, queue_at(engine.lanes[0].trace, 12, 12, past=4, cells=8).share[:4])
+
+
+def test_a_late_chunk_runs_from_its_arrival(engine: Engine) -> None:
+    """With a simulated latency a cell names the chunk that had arrived, its row counted from what it answers."""
+    send(engine, SetDelay(3), Step(10))
+    trace = engine.lanes[0].trace
+    queue = queue_at(trace, 10, 10, past=4, cells=30)
+    assert [queue.pool[n].start for n in queue.chunks[:4]] == [0, 0, 5, 5]
+    assert (queue.age, queue.next_call) == (5, 6)
+    assert int((queue.chunks[4:] >= 0).sum()) == 20 - 5
+    assert int(queue.runs[4:].sum()) == 6
+    assert queue.words_at(2.5 / 30, 0.5).startswith("step 8, executed\nrow 3 of the chunk asked at step 5")
+    send(engine, Step(6))
+    assert trace.is_due(16)
+    assert queue_at(trace, 16, 16, past=4, cells=30).next_call == 0
+
+
+@pytest.mark.parametrize("chunking", [FirstN(7), OverlapBlend(5, 3), TemporalEnsemble(0.01, ())])
+@pytest.mark.parametrize("delay", [0, 1, 9])
+def test_the_next_call_comes_when_it_is_announced(engine: Engine, chunking: Chunking, delay: int) -> None:
+    """In every mode and with every latency, a chunk arrives at the step that was announced, and at none before."""
+    send(engine, SetChunking(chunking), SetDelay(delay), Step(40))
+    trace = engine.lanes[0].trace
+    for step in range(28):
+        announced = queue_at(trace, 40, step, past=0, cells=5).next_call
+        assert announced is not None
+        arrivals = [k - step for k in range(step + 1, 40) if trace.chunk_arrived_at(k) is not None]
+        assert arrivals[0] == announced
+
+
+def test_a_click_on_a_colour_finds_the_chunk_that_has_it(engine: Engine) -> None:
+    """The strip's cells divide its width; in a blended cell the upper part is the newer chunk, by its share."""
+    send(engine, SetChunking(OverlapBlend(6, 4)), Step(9))
+    queue = queue_at(engine.lanes[0].trace, 9, 9, past=9, cells=36)
+
+    def start_at(x: float, y: float) -> int | None:
+        chunk = queue.chunk_at(x, y)
+        return None if chunk is None else chunk.start
+
+    assert queue.share[8] == pytest.approx(0.6)
+    assert start_at(5.5 / 36, 0.9) == 0
+    assert start_at(8.5 / 36, 0.59) == 6
+    assert start_at(8.5 / 36, 0.61) == 0
+    assert start_at(24.5 / 36, 0.5) == 6
+    assert start_at(35.5 / 36, 0.5) is None
+    assert start_at(1.0, 0.5) is None
+    assert start_at(-0.01, 0.5) is None
+
+
+def test_a_blended_cell_is_painted_in_both_colours(engine: Engine) -> None:
+    """In the strip, each chunk's colour is as high as its share, the newer one above."""
+    send(engine, SetChunking(OverlapBlend(6, 4)), Step(8))
+    queue = queue_at(engine.lanes[0].trace, 8, 8, past=0, cells=10)
+    pixels = np.zeros((10, 40, 4), np.float32)
+    hues = [np.array([1, 0, 0, 1], np.float32), np.array([0, 1, 0, 1], np.float32)]
+    paint_queue(queue, pixels, hues, np.zeros(4, np.float32), np.ones(4, np.float32))
+    column = pixels[:, 6]  # of the cell after the one with the line: step 9, the new chunk's share 4/5
+    newer, older = hues[int(queue.chunks[1])], hues[int(queue.leaving[1])]
+    np.testing.assert_array_equal(column[:8], np.tile(newer, (8, 1)))
+    np.testing.assert_array_equal(column[8:], np.tile(older, (2, 1)))
+
+
+def test_a_carried_chunk_has_a_colour_and_no_step_to_go_to(engine: Engine) -> None:
+    """Actions of the episode before, where the policy was not reset, are shown as a chunk asked before step 0."""
+    send(engine, SetResetAtStart(False), Step(10), ResetEpisode(), Step(2))
+    queue = queue_at(engine.lanes[0].trace, 2, 2, past=2, cells=20)
+    chunk = queue.chunk_at(0.5 / 20, 0.5)
+    assert chunk is not None
+    assert chunk.start == -2
+    assert "the episode before" in queue.words_at(0.5 / 20, 0.5)
+    assert (queue.age, queue.next_call) == (4, 4)
+
+
+def test_the_overlap_can_be_chosen_as_far_as_the_engine_lets_it(engine: Engine) -> None:
+    """For every advance, the largest overlap offered is the largest one that the engine takes, and no larger."""
+    for advance in (1, 5, 10, 15, 20):
+        most = most_overlap(advance, 20)
+        for overlap in (most, most + 1, 99):
+            send(engine, SetChunking(FirstN(1)), SetChunking(OverlapBlend(advance, overlap)))
+            assert engine.lanes[0].settings.chunking == OverlapBlend(advance, most)
+
+
+@pytest.mark.parametrize(("n_action_steps", "chunk_size"), [(1, 1), (1, 100), (20, 100), (100, 100), (8, 20), (2, 3)])
+def test_blending_begins_with_something_to_blend(n_action_steps: int, chunk_size: int) -> None:
+    """What the mode begins with is within its limits, and blends wherever the chunk is long enough to."""
+    usual = usual_blend(n_action_steps, chunk_size)
+    assert 1 <= usual.advance <= max(n_action_steps, 1)
+    assert usual.overlap <= most_overlap(usual.advance, chunk_size)
+    assert (usual.overlap > 0) == (chunk_size > 1)
+
+
+def test_every_mode_has_its_name() -> None:
+    """Each kind of chunking is of one mode, and each mode of one kind."""
+    assert [mode_of(each) for each in (FirstN(1), TemporalEnsemble(0.0, ()), OverlapBlend(2, 1))] == list(Mode)
 
 
 # Time in the window.
@@ -288,8 +437,8 @@ def inside(rect: Rect, width: int, height: int) -> bool:
 
 
 def rects(layout: Layout) -> list[Rect]:
-    all_of_them = (layout.viewport, layout.timeline, layout.bar, layout.policy, layout.cameras, layout.joints)
-    return [rect for rect in all_of_them if rect is not None]
+    sides = (layout.policy, layout.cameras, layout.tabs, layout.tabbed)
+    return [rect for rect in (layout.viewport, layout.timeline, layout.bar, *sides) if rect is not None]
 
 
 @pytest.mark.parametrize("sides", [True, False])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from lerobot.configs.types import NormalizationMode
 
+from policies import act
 from policies.load import load
 from tests.checkpoints import CAMERAS, build_act
 from tests.lerobot_loop import LeRobotLoop
@@ -146,6 +148,16 @@ def test_samples_are_drawn_from_the_prior(policy: Policy) -> None:
     assert np.array_equal(first, same)
     assert not np.array_equal(first, other)
     assert np.all(first.std(axis=0) > 0)
+
+
+def test_samples_share_one_look(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samples for which the backbone looked once are those for which it looked every time; nothing of it stays."""
+    once = policy.predict([observe(0)], 0, 5, Want(samples=3))
+    monkeypatch.setattr(act, "_seen_once", lambda backbone, count: nullcontext())
+    every_time = policy.predict([observe(0)], 0, 5, Want(samples=3))
+    spread = every_time.extras["samples"].std(axis=0).mean()
+    np.testing.assert_allclose(once.extras["samples"], every_time.extras["samples"], atol=1e-3 * spread)
+    assert np.array_equal(policy.predict([observe(0)], 0, 5, Want()).actions, once.actions)
 
 
 def test_attention_is_a_distribution_over_tokens(policy: Policy) -> None:

@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from recordings.blocks import Block, pack, read_blocks
 from recordings.folder import LaneSnippet, open_recording, save, snippets_of, trace_path
 from recordings.recorder import Recorder
 from recordings.trace_file import RecordingError, TraceWriter, read_trace
@@ -22,7 +24,7 @@ from recordings.video import VideoWriter
 from tests.scenes import write_scene
 from tests.synthetic import Wave
 from viewer_app.blinding import STATE, Blind
-from viewer_app.chunking import FirstN, TemporalEnsemble
+from viewer_app.chunking import FirstN, OverlapBlend, TemporalEnsemble
 from viewer_app.commands import (
     Command,
     Fork,
@@ -31,6 +33,7 @@ from viewer_app.commands import (
     ResetPolicy,
     SetBlinding,
     SetChunking,
+    SetDelay,
     SetResetAtStart,
     SetStops,
     Step,
@@ -99,6 +102,45 @@ def test_round_trip(engine: Engine, scene: Scene, tmp_path: Path) -> None:
         assert np.array_equal(np.array(ours.plan(3)), np.array(theirs.plan(3)))
 
 
+def test_late_and_blended_chunks_make_the_round_trip(engine: Engine, scene: Scene, tmp_path: Path) -> None:
+    """Law 5: overlap blending, simulated latency, late chunks and what a new episode takes over of them are opened as
+    they were saved, to the bit, and what would be executed next is the same too."""
+    do(engine, SetChunking(OverlapBlend(5, 4)), SetDelay(3), Step(13), SetResetAtStart(False), ResetEpisode(8), Step(6))
+    do(engine, SetDelay(0), Step(3), SetChunking(TemporalEnsemble(0.1, ())), SetDelay(2), Step(6))
+    view = engine.view()
+    save(tmp_path / "recording", scene, snippets_of(view))
+    (opened,) = open_recording(tmp_path / "recording").lanes
+    saved = [each.snippet.trace for each in snippets_of(view)]
+    assert {chunk.delay for trace in saved for chunk in (*trace.chunks, *trace.carried)} == {0, 2, 3}
+    for ours, theirs in zip(opened, saved, strict=True):
+        assert ours.same_as(theirs)
+        for step in range(len(theirs) + 1):
+            assert np.array_equal(np.array(ours.plan(step)), np.array(theirs.plan(step)))
+            assert ours.is_due(step) == theirs.is_due(step)
+
+
+def test_format_1_is_read(engine: Engine, scene: Scene, tmp_path: Path) -> None:
+    """A recording of format 1, which knew no latency, opens as one without any."""
+    trace = do(engine, Step(9), SetChunking(TemporalEnsemble(0.1, ())), Step(4))
+    folder = tmp_path / "recording"
+    save(folder, scene, whole(trace))
+    edit("version", 1)(folder)
+    path = trace_path(folder, 1)
+    blocks = [each for each in read_blocks(path.read_bytes()) if isinstance(each, Block)]
+    path.write_bytes(b"".join(pack(without_delay(block.header), block.arrays) for block in blocks))
+    assert b"delay" not in path.read_bytes()
+    ((opened,),) = open_recording(folder).lanes
+    assert opened.same_as(trace)
+    assert opened.settings_at(9).delay == 0
+
+
+def without_delay(value: Any) -> Any:
+    """The same plain value without any key `delay`."""
+    if isinstance(value, dict):
+        return {key: without_delay(each) for key, each in value.items() if key != "delay"}
+    return [without_delay(each) for each in value] if isinstance(value, list) else value
+
+
 def test_pictures_of_a_recording(engine: Engine, scene: Scene, tmp_path: Path) -> None:
     """Law 5: a camera picture rendered from a recording equals the one that the policy saw, to the bit."""
     trace = do(engine, Step(8), SetBlinding("aside", Blind.FROZEN), Step(8))
@@ -111,17 +153,24 @@ def test_pictures_of_a_recording(engine: Engine, scene: Scene, tmp_path: Path) -
             assert all(np.array_equal(saw[name], shown[name]) for name in saw)
 
 
-def test_a_continued_recording_goes_on_as_the_session_would(engine: Engine, scene: Scene, tmp_path: Path) -> None:
-    """A branch from a recorded trace, in a new session, is what the same branch in the old session would have been."""
-    trace = do(engine, Step(10))
+@pytest.mark.parametrize("at", [0, 7, 10])
+def test_a_continued_recording_goes_on_as_the_session_would(
+    engine: Engine, scene: Scene, tmp_path: Path, at: int
+) -> None:
+    """A branch from a recorded trace, in a new session, is what the same branch in the old session would have been, and
+    so is the trace itself when it is continued."""
+    trace = do(engine, SetChunking(OverlapBlend(4, 2)), SetDelay(3), Step(10))
     save(tmp_path / "recording", scene, whole(trace))
-    here = do(engine, Fork(trace.name, 7), Step(9))
+    here = do(engine, Fork(trace.name, at), Step(9))
 
     again = open_engine(scene, Wave(scene, noise=0.5), seed=99)
     again.lanes[0].adopt(open_recording(tmp_path / "recording").lanes[0])
-    there = do(again, SetStops(on_outcome=False), Fork(trace.name, 7), Step(9))
-    again.close()
+    there = do(again, SetStops(on_outcome=False), Fork(trace.name, at), Step(9))
     assert there.same_as(here)
+    again.lanes[0].adopt(open_recording(tmp_path / "recording").lanes[0])
+    longer = do(again, Step(9))
+    again.close()
+    assert longer.same_as(do(engine, Fork(trace.name, 10), Step(9)))
 
 
 def test_written_while_it_grows(engine: Engine, tmp_path: Path) -> None:

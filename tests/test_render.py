@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,11 @@ from tests.synthetic import Wave
 from viewer_app.commands import SetStops, Step
 from viewer_app.headless import open_engine
 from viewer_app.overlays import Polyline, Primitive
-from viewer_app.raster import Box, Lens, ReadDepth, draw
+from viewer_app.raster import Box, Lens, ReadDepth, draw, lines_near
 from viewer_app.render import PictureCache, Shot, Viewport, smoothed_tip
 from viewer_app.scene import Scene
 from viewer_app.trace import Trace
-from viewer_app.types import Float32Array, ImageArray
+from viewer_app.types import Float32Array, FloatArray, ImageArray
 from viewer_app.view import Camera, OverlayChoice, camera_presets
 
 pytestmark = pytest.mark.core
@@ -192,3 +193,53 @@ def test_the_same_shot_is_the_same_picture(scene: Scene, trace: Trace, viewport:
     for camera in cameras(scene):
         viewport.draw(shot(trace, camera, step=3))
     assert np.array_equal(viewport.draw(first.shot).image, first.image)
+
+
+@pytest.mark.parametrize("step", [8, 20, 27])
+def test_a_click_on_a_whisker_finds_its_chunk(scene: Scene, trace: Trace, viewport: Viewport, step: int) -> None:
+    """Under every point of every whisker is its own chunk, or a newer one that passes over it; farther than 8 px from
+    all of them, and where whiskers are not drawn, is none."""
+    choice = replace(NOTHING, whisker=True, ghosts=True)
+    for camera in cameras(scene)[:3]:
+        picture = viewport.draw(shot(trace, camera, choice, step))
+        pixels = {}
+        for line in picture.whiskers:
+            assert line.asked_at is not None
+            pixels[line.asked_at] = picture.lens.to_pixels(picture.lens.camera_frame(line.points))
+        assert sorted(pixels) == [chunk.start for chunk in trace.chunks if chunk.start <= step]
+        for asked_at, points in pixels.items():
+            for u, v in points:
+                found = picture.chunk_at(u, v)
+                assert found is not None
+                assert found >= asked_at
+                assert found == asked_at or away(pixels[found], u, v) < 3
+        every = np.concatenate(list(pixels.values()))
+        left, top = every.min(axis=0)
+        right, bottom = every.max(axis=0)
+        for u, v in ((left - 8.5, top), (right + 8.5, bottom), (left, top - 8.5), (right, bottom + 8.5)):
+            assert picture.chunk_at(u, v) is None
+        assert viewport.draw(shot(trace, camera, NOTHING, step)).chunk_at(*every[0]) is None
+
+
+def away(path: FloatArray, u: float, v: float) -> float:
+    """Distance of a pixel from a path, looked for at many points of it. [px]"""
+    share = np.linspace(0, 1, 60)[:, None, None]
+    points = (path[:-1] + share * (path[1:] - path[:-1])).reshape(-1, 2)
+    return float(np.linalg.norm(points - (u, v), axis=1).min())
+
+
+def test_the_nearest_line_is_found() -> None:
+    """Of two lines 10 px apart the nearer one is found, up to 8 px away and not farther; of two that lie on each other
+    both are; what is invisible or behind the eye is not."""
+    level, above = line((1.0, 0.5, 0), (1.0, -0.5, 0)), line((1.0, 0.5, 0.1), (1.0, -0.5, 0.1))
+    behind = line((-1.0, 0.5, 0), (-1.0, -0.5, 0))
+    hidden = replace(level, alpha=np.zeros(1))
+    lines = [level, above, behind, hidden]
+    assert lines_near(lens(), lines, 100, 52, 8) == [0]
+    assert lines_near(lens(), lines, 100, 43, 8) == [1]
+    assert lines_near(lens(), lines, 100, 57.9, 8) == [0]
+    assert lines_near(lens(), lines, 100, 58.1, 8) == []
+    assert lines_near(lens(), lines, 157.9, 50, 8) == [0]
+    assert lines_near(lens(), lines, 158.1, 50, 8) == []
+    assert lines_near(lens(), [level, above, level], 100, 52, 8) == [0, 2]
+    assert lines_near(lens(), [behind, hidden], 100, 50, 8) == []

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, assert_never
 
@@ -22,9 +22,11 @@ import tyro
 from viewer_app.types import Policy, WhiskersError
 
 if TYPE_CHECKING:
+    from viewer_app.chunking import Chunking
     from viewer_app.commands import Command
     from viewer_app.scene import Scene
     from viewer_app.summary import Summary
+    from viewer_app.view import OverlayChoice
 
 DONE, FOUND_PROBLEMS, WRONG_USAGE = 0, 1, 2
 """Exit codes."""
@@ -84,6 +86,18 @@ class Run:
     """Execute this many steps of each chunk instead of the checkpoint's own number."""
     temporal_ensemble: float | None = None
     """Ensemble the chunks with this coefficient, asking at every step."""
+    overlap_blend: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="ADVANCE OVERLAP")] = None
+    """Ask every ADVANCE steps, and cross-fade from chunk to chunk over the first OVERLAP of them."""
+    delay: int = 0
+    """Simulate a latency: every chunk but the first answers the observation of this many control steps ago."""
+    samples: int = 0
+    """Draw and record this many further chunks at every call, where the policy can (ACT: latents from its prior)."""
+    blind: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=MODE ...")] = ()
+    """Blind inputs, for example wrist_cam=black state=mean. Modes: black, mean, noise, frozen."""
+    film: bool = False
+    """Make a video of each episode, beside its recording."""
+    overlays: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ()
+    """What to draw in the videos, for example whisker physics path. By default whisker, ghosts and path."""
     device: str = "cpu"
     """Where the policy runs, in torch's words."""
     json: bool = False
@@ -238,7 +252,7 @@ def _demo_headless(choice: Demo) -> int:
     out = _new_folder(choice.out)
     with Batch(scene, policy, out, (), _say) as batch:
         result, trace = batch.run(choice.seed, "recording")
-    film(scene, trace, out / "episode.mp4", out / "screenshot.png")
+    film(scene, trace, out / "episode.mp4", screenshot=out / "screenshot.png")
     print(f"{policy.info.name} on {scene.name}, seed {choice.seed}: {result.outcome} after {result.steps} steps")
     print(f"recording    {out / 'recording'}")
     print(f"screenshot   {out / 'screenshot.png'}")
@@ -275,13 +289,13 @@ def _is_recording(source: str) -> bool:
 def _run(choice: Run) -> int:
     from viewer_app.scene import Scene
 
-    if choice.episodes < 1:
-        raise WhiskersError(f"--episodes must be at least 1, found {choice.episodes}.")
+    _check_run(choice)
     scene = Scene.load(choice.scene)
     policy = _load(choice.checkpoint, choice.device)
     setup = _setup(choice, policy)
+    overlays = _overlays(choice, policy)
     out = _new_folder(Path("out/run")) if choice.out is None else choice.out
-    summary, complete = _run_episodes(choice, scene, policy, setup, out)
+    summary, complete = _run_episodes(choice, scene, policy, setup, overlays, out)
     text = json.dumps(summary.to_plain(), indent=1)
     try:
         (out / "summary.json").write_text(text + "\n", encoding="utf-8")
@@ -294,59 +308,159 @@ def _run(choice: Run) -> int:
 
         print(summary.to_sentence())
         print(", ".join(f"{name} {count}" for name, count in results_by_outcome(summary.episodes).items()))
-        print(f"recordings, summary.json and episodes.csv (smoothness, tracking, moments worth a look) are in {out}")
+        videos = "videos, " if choice.film else ""
+        print(f"recordings, {videos}summary.json and episodes.csv (smoothness, tracking, findings) are in {out}")
     return DONE if complete else FOUND_PROBLEMS
 
 
 def _run_episodes(
-    choice: Run, scene: Scene, policy: Policy, setup: tuple[Command, ...], out: Path
+    choice: Run, scene: Scene, policy: Policy, setup: tuple[Command, ...], overlays: OverlayChoice, out: Path
 ) -> tuple[Summary, bool]:
     """The summary, and whether all episodes were run: Ctrl-C leaves what was done."""
     from tqdm import tqdm
 
-    from viewer_app.batch import Batch
-    from viewer_app.measures import Measures, measures_of, write_measures
+    from viewer_app.analysis import Analyst
+    from viewer_app.batch import Batch, film
+    from viewer_app.detectors import Thresholds
+    from viewer_app.insight import EpisodeInsight
+    from viewer_app.measures import write_measures
     from viewer_app.summary import EpisodeResult, Summary
 
     results: list[EpisodeResult] = []
-    measured: list[tuple[int, str, int, Measures]] = []
+    measured: list[tuple[int, str, EpisodeInsight]] = []
+    analyst = Analyst(scene)
     complete = True
+
+    def complain(text: str) -> None:
+        bar.write(f"whiskers: {text}", file=sys.stderr)
+
     # A log file gets a line now and then, a terminal a bar that moves.
     with tqdm(total=choice.episodes, unit="episode", mininterval=0.2 if sys.stderr.isatty() else 30) as bar:
         try:
-            with Batch(
-                scene, policy, out, setup, lambda text: bar.write(f"whiskers: {text}", file=sys.stderr)
-            ) as batch:
+            with Batch(scene, policy, out, setup, complain) as batch:
                 for seed in range(choice.seed, choice.seed + choice.episodes):
                     result, trace = batch.run(seed)
                     results.append(result)
-                    measured.append((seed, result.outcome, result.steps, measures_of(scene, trace)))
+                    measured.append((seed, result.outcome, analyst.episode(trace, len(trace), Thresholds())))
                     bar.set_postfix(successes=sum(result.success for result in results), refresh=False)
                     bar.update()
+                    if choice.film:
+                        try:
+                            film(scene, trace, out / f"seed-{seed}.mp4", overlays)
+                        except WhiskersError as error:  # The episodes are worth more than a video of one.
+                            complain(str(error))
         except KeyboardInterrupt:
             complete = False
-            bar.write(f"whiskers: Interrupted after {len(results)} of {choice.episodes} episodes.", file=sys.stderr)
+            complain(f"Interrupted after {len(results)} of {choice.episodes} episodes.")
     if measured:
         write_measures(out / "episodes.csv", scene, measured)
     return Summary(policy.info.name, scene.name, choice.seed, tuple(results)), complete
 
 
-def _setup(choice: Run, policy: Policy) -> tuple[Command, ...]:
-    """The commands that put the asked-for execution mode in force."""
-    from viewer_app.chunking import FirstN, TemporalEnsemble
-    from viewer_app.commands import SetChunking
+def _check_run(choice: Run) -> None:
+    """
+    Raises:
+        WhiskersError: If the arguments cannot be meant, whatever the checkpoint is.
+    """
+    if choice.episodes < 1:
+        raise WhiskersError(f"--episodes must be at least 1, found {choice.episodes}.")
+    modes = {
+        "--n-action-steps": choice.n_action_steps,
+        "--temporal-ensemble": choice.temporal_ensemble,
+        "--overlap-blend": choice.overlap_blend,
+    }
+    given = [name for name, value in modes.items() if value is not None]
+    if len(given) > 1:
+        raise WhiskersError(f"{' and '.join(given)} exclude each other; give one of them.")
+    if choice.samples < 0:
+        raise WhiskersError(f"--samples must be 0 or more, found {choice.samples}.")
+    if choice.overlays and not choice.film:
+        raise WhiskersError("--overlays says what to draw in videos; give --film too.")
 
-    n, coefficient = choice.n_action_steps, choice.temporal_ensemble
-    if n is not None and coefficient is not None:
-        raise WhiskersError("--n-action-steps and --temporal-ensemble exclude each other; give one of them.")
-    if n is not None:
-        if not 1 <= n <= policy.info.chunk_size:
+
+def _setup(choice: Run, policy: Policy) -> tuple[Command, ...]:
+    """The commands that put what was asked for in force.
+
+    Raises:
+        WhiskersError: If the policy cannot be run so.
+    """
+    from viewer_app.blinding import STATE, Blind
+    from viewer_app.commands import SetBlinding, SetChunking, SetDelay, SetWant
+    from viewer_app.types import Want
+
+    chunking, info = _chunking(choice, policy), policy.info
+    commands: list[Command] = [] if chunking is None else [SetChunking(chunking)]
+    if not 0 <= choice.delay < info.chunk_size:
+        raise WhiskersError(
+            f"--delay must be 0 to {info.chunk_size - 1}, one less than the chunk size of {info.name}; "
+            f"found {choice.delay}."
+        )
+    if choice.delay:
+        commands.append(SetDelay(choice.delay))
+    if choice.samples:
+        commands.append(SetWant(Want(samples=choice.samples)))
+    inputs = (*info.cameras, *((STATE,) if info.n_state else ()))
+    for each in choice.blind:
+        name, _, mode = each.partition("=")
+        if name not in inputs or mode not in list(Blind):
             raise WhiskersError(
-                f"--n-action-steps must be 1 to {policy.info.chunk_size}, the chunk size of {policy.info.name}; "
-                f"found {n}."
+                f"--blind takes NAME=MODE with a name of {', '.join(inputs)} and a mode of {', '.join(Blind)}; "
+                f"found {each!r}."
             )
-        return (SetChunking(FirstN(n)),)
-    return () if coefficient is None else (SetChunking(TemporalEnsemble(coefficient, ())),)
+        commands.append(SetBlinding(name, Blind(mode)))
+    return tuple(commands)
+
+
+def _chunking(choice: Run, policy: Policy) -> Chunking | None:
+    """The execution mode that was asked for, None for the checkpoint's own.
+
+    Raises:
+        WhiskersError: If the policy's chunks are too short for it.
+    """
+    from viewer_app.chunking import FirstN, OverlapBlend, TemporalEnsemble
+
+    size, name = policy.info.chunk_size, policy.info.name
+    if (n := choice.n_action_steps) is not None:
+        if not 1 <= n <= size:
+            raise WhiskersError(f"--n-action-steps must be 1 to {size}, the chunk size of {name}; found {n}.")
+        return FirstN(n)
+    if choice.overlap_blend is not None:
+        advance, overlap = choice.overlap_blend
+        if not (advance >= 1 and 0 <= overlap <= advance and advance + overlap + choice.delay <= size):
+            raise WhiskersError(
+                f"--overlap-blend needs an ADVANCE of 1 or more, an OVERLAP of 0 to ADVANCE, and both with --delay "
+                f"within {size}, the chunk size of {name}; found {advance} and {overlap} with delay {choice.delay}."
+            )
+        return OverlapBlend(advance, overlap)
+    return None if choice.temporal_ensemble is None else TemporalEnsemble(choice.temporal_ensemble, ())
+
+
+def _overlays(choice: Run, policy: Policy) -> OverlayChoice:
+    """What the videos show.
+
+    Raises:
+        WhiskersError: If there is no such overlay, or nothing it could draw in a run.
+    """
+    from viewer_app.view import OverlayChoice
+
+    if not choice.overlays:
+        return OverlayChoice()
+    # A run asks no questions, so what only an answer could show is not on offer.
+    names = [
+        each.name for each in fields(OverlayChoice) if each.type == "bool" and each.name not in ("inputs", "legend")
+    ]
+    for name in choice.overlays:
+        if name not in names:
+            raise WhiskersError(f"--overlays takes {', '.join(names)}; found {name!r}.")
+    if "samples" in choice.overlays and not choice.samples:
+        raise WhiskersError("--overlays samples draws what --samples asked for; give --samples N too.")
+    own = policy.info.ensemble_coefficient is not None and choice.n_action_steps is None and not choice.overlap_blend
+    if "ensemble" in choice.overlays and choice.temporal_ensemble is None and not own:
+        raise WhiskersError("--overlays ensemble draws the ensemble that is executed; give --temporal-ensemble C too.")
+    shown = OverlayChoice()
+    for name in names:
+        shown = shown.having(name, name in choice.overlays)
+    return shown
 
 
 def _bench(choice: Bench) -> int:

@@ -23,7 +23,7 @@ from viewer_app.types import ImageArray, Policy, WhiskersError
 from viewer_app.view import OverlayChoice, Snippet, camera_presets
 
 PICTURE = (960, 540)
-"""Width and height of the demo's pictures. [px]"""
+"""Width and height of videos and pictures. [px]"""
 
 
 class Batch:
@@ -88,20 +88,33 @@ class Batch:
         return result, episode.trace
 
 
-def film(scene: Scene, trace: Trace, video: Path, screenshot: Path) -> None:
-    """A video of a trace with all overlays, and one picture from its middle.
+def film(
+    scene: Scene,
+    trace: Trace,
+    video: Path,
+    overlays: OverlayChoice = OverlayChoice(),  # noqa: B008 (frozen, so it can be shared)
+    screenshot: Path | None = None,
+) -> None:
+    """A video of every moment of a trace, with overlays.
+
+    Args:
+        scene: Of the trace.
+        trace: From its first moment to its last.
+        video: The MP4 file.
+        overlays: What is drawn. Nobody is asked anything: they show what the trace itself knows.
+        screenshot: Where to put the picture from the middle as PNG, None for nowhere.
 
     Raises:
-        WhiskersError: If the video cannot be written.
+        WhiskersError: If a file cannot be written.
     """
     width, height = PICTURE
     camera = camera_presets(scene.spec.look_at)[0]
     with Viewport(scene) as viewport, VideoWriter(video, width, height, scene.spec.control_hz) as writer:
         for step in range(len(trace) + 1):
-            shot = Shot(trace, len(trace), step, camera, OverlayChoice(), width, height)
+            shot = Shot(trace, len(trace), step, camera, overlays, width, height)
             image = viewport.draw(shot).image
             writer.write(image)
-            if step == len(trace) // 2:
+            if screenshot is not None and step == len(trace) // 2:
                 _save_picture(screenshot, image)
 
 

@@ -15,7 +15,7 @@ class Breakpoints:
     """Where to pause. All off by default."""
 
     chunk: bool = False
-    """Before the first action of a new chunk is executed."""
+    """Before the first action of a new chunk is executed. A policy that ensembles has a new chunk at every step."""
     phase: bool = False
     """When the task's phase changes."""
     contact: bool = False

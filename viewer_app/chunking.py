@@ -39,7 +39,8 @@ class OverlapBlend:
     """Ask every `advance` steps, and cross-fade from the old chunk to the new one over its first `overlap` steps.
 
     The new chunk's weight at its i-th executed step, i = 0 the first, is (i + 1) / (overlap + 1); where the old chunk
-    has no row left, the new one's stands alone. With `overlap` 0 it is `FirstN(advance)`.
+    has no row left, because it ends or came late, the new one's stands alone. With `overlap` 0 it is `FirstN(advance)`.
+    Source of the idea: `eval_offline_replay.py` of lerobot-policy-act-smooth, whose weight is i / overlap.
     """
 
     advance: int
@@ -50,25 +51,44 @@ class OverlapBlend:
 Chunking = FirstN | TemporalEnsemble | OverlapBlend
 
 
-def is_due(chunks: Sequence[ActionChunk], step: int, chunking: Chunking) -> bool:
+def is_due(chunks: Sequence[ActionChunk], step: int, chunking: Chunking, delay: int = 0) -> bool:
     """Whether the policy must be asked before `step` is executed.
+
+    With a delay, a chunk is never asked for before there is an observation that the last one did not answer already;
+    until then, for example after the first chunk, the last one goes on.
 
     Args:
         chunks: The chunks in force, oldest first: those since the policy was last reset.
         step: The control step about to be executed.
         chunking: The execution mode.
+        delay: Simulated latency. [control steps]
     """
+    if not chunks or step >= chunks[-1].start + len(chunks[-1]):
+        return True
+    last = chunks[-1]
+    if step - delay <= max(last.start, -1):
+        return False
     match chunking:
         case FirstN(count) | OverlapBlend(count):
-            if not chunks:
-                return True
-            last = chunks[-1]
-            # Of a chunk that came late, the first rows are past already.
-            return step - last.arrived >= min(count, len(last) - last.delay)
+            return step - last.arrived >= count
         case TemporalEnsemble():
-            return not chunks or chunks[-1].arrived < step
+            return last.arrived < step
         case _:
             assert_never(chunking)
+
+
+def observed_at(chunks: Sequence[ActionChunk], step: int, delay: int) -> int:
+    """Of which step the policy is shown the observation when a chunk is due at `step`.
+
+    It is that of `delay` steps ago. A chunk that nothing precedes is not delayed, and none answers an observation from
+    before the episode.
+
+    Args:
+        chunks: The chunks in force, oldest first.
+        step: The control step at which the chunk is due.
+        delay: Simulated latency. [control steps]
+    """
+    return max(step - delay, 0) if chunks else step
 
 
 def action_at(chunks: Sequence[ActionChunk], step: int, chunking: Chunking, scale: Scale | None) -> Float32Array:

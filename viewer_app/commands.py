@@ -152,7 +152,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class StopAsking:
-    """Give up the question that is being answered, after the call in progress."""
+    """Give up the question that is being answered, after the call in progress, and those that wait."""
 
     lane: int | None = None
 

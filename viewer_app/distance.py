@@ -19,13 +19,14 @@ class Distance:
         Raises:
             WhiskersError: If the scene's task has no object.
         """
-        if not scene.spec.task.object:
+        name = scene.spec.task.object
+        self._body = mujoco.mj_name2id(scene.model, mujoco.mjtObj.mjOBJ_BODY, name) if name else -1
+        if self._body < 0:
             raise WhiskersError(
                 f"Scene {scene.name} has no task object to measure a distance to; name one in its [task] table."
             )
         self._scene = scene
         self._data = mujoco.MjData(scene.model)
-        self._body = int(scene.model.body(scene.spec.task.object).id)
 
     def at(self, snapshot: FloatArray) -> float:
         """Distance of the end-effector site from the centre of the task's object. [m]

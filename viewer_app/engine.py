@@ -92,7 +92,7 @@ class Engine:
     @property
     def busy(self) -> bool:
         """Whether another tick would take a step, or ask the policy, without being told anything new."""
-        return self._stepping or any(lane.inquiry is not None for lane in self.lanes)
+        return self._stepping or any(lane.inquiries for lane in self.lanes)
 
     @property
     def _stepping(self) -> bool:
@@ -162,6 +162,7 @@ class Engine:
                 self._wishes.steps += count
                 self._paused_by = ""
             case ResetEpisode(seed, lane):
+                self._paused_by = ""
                 for each in self._of(lane):
                     each.reset_episode(seed)
             case ResetPolicy(lane):
@@ -173,6 +174,7 @@ class Engine:
                     each.change(replace(each.settings, reset_at_start=on), text)
             case Fork(trace, step, lane):
                 self._of(lane)[0].fork(trace, step)
+                self._paused_by = ""
             case SetChunking(chunking, lane):
                 for each in self._of(lane):
                     each.set_chunking(chunking)
@@ -202,7 +204,7 @@ class Engine:
                 self._of(lane)[0].ask(trace, step, question)
             case StopAsking(lane):
                 for each in self._of(lane):
-                    each.inquiry = None
+                    each.inquiries = []
             case Say(text):
                 self._say(text)
             case _:
@@ -233,7 +235,7 @@ class Engine:
                 self._say(str(error))
                 self.publish()
                 return False
-            except (RuntimeError, ValueError, KeyError, IndexError, TypeError) as error:
+            except Exception as error:
                 # A policy is other people's code. Whatever it raises, the session goes on at the last good step.
                 self._pause()
                 self._say(f"The step failed with {type(error).__name__}: {' '.join(str(error).split())[:300]}")
@@ -258,7 +260,7 @@ class Engine:
         """One policy call for the question of each lane. Returns whether there was one."""
         asked = False
         for lane in self.lanes:
-            if lane.inquiry is None:
+            if not lane.inquiries:
                 continue
             asked = True
             try:

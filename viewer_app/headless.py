@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from viewer_app.commands import Command, ResetEpisode, Run
+from viewer_app.commands import Ask, Command, ResetEpisode, Run
 from viewer_app.engine import Engine
 from viewer_app.lane import Lane
+from viewer_app.questions import Answer, Occlusion, Question
 from viewer_app.render import PolicyCameras
 from viewer_app.scene import Scene
 from viewer_app.trace import Trace
@@ -83,3 +84,31 @@ def run_episode(
     if view.message_number > said and not lane.finished:
         raise WhiskersError(f"Episode of seed {seed}, step {len(lane.trace)}: {view.message}")
     return Episode(lane.trace)
+
+
+def ask(engine: Engine, question: Question, step: int | None = None, trace: Trace | None = None) -> Answer:
+    """Ask the policy about a moment, and wait for the answer. It is in `lane.answers` too, for whoever draws.
+
+    Args:
+        engine: With one lane, not running.
+        question: What is asked.
+        step: About which moment; None is the newest.
+        trace: Of which trace of the session; None is the one being written.
+
+    Raises:
+        WhiskersError: If it cannot be asked, or the policy refuses.
+    """
+    lane = engine.lanes[0]
+    trace = lane.trace if trace is None else trace
+    step = len(trace) if step is None else step
+    said = engine.view().message_number
+    engine.send(Ask(question, trace.name, step))
+    engine.tick()
+    while lane.inquiries:
+        engine.tick()
+    view = engine.view()
+    camera = question.camera if isinstance(question, Occlusion) else ""
+    answer = lane.answers.to(type(question), trace, step, camera)
+    if answer is None or view.message_number > said:
+        raise WhiskersError(view.message)
+    return answer

@@ -28,7 +28,7 @@ from viewer_app.questions import (
     Samples,
     cell_label,
 )
-from viewer_app.seen import Picture, seen_until
+from viewer_app.seen import Picture, seen_until, unblinded
 from viewer_app.trace import Trace
 from viewer_app.types import ActionChunk, Observation, Policy, Want, WhiskersError
 
@@ -66,8 +66,9 @@ class Inquiry:
         self.step = step
         self._policy = policy
         self._picture = picture
-        self._known = _plain_chunks(trace, known) if isinstance(question, Ensemble) else {}
-        self._since = time.monotonic()
+        self._known = _plain_chunks(trace, known)
+        self._begun = False
+        self._since = self._last = time.monotonic()
         self._calls = 0
         self._seconds = 0.0
         self._seen: dict[int, list[Observation]] = {}
@@ -79,7 +80,7 @@ class Inquiry:
     @property
     def asking(self) -> Asking:
         """How far it is."""
-        return Asking(self.question, self.trace, self.step, self._calls, self._total, self._since)
+        return Asking(self.question, self.trace, self.step, self._calls, self._total, self._since, self._last)
 
     def advance(self) -> Answer | None:
         """Make the next policy call. Returns the answer once there is nothing more to ask.
@@ -87,7 +88,12 @@ class Inquiry:
         Raises:
             WhiskersError: If the policy refuses.
         """
-        if next(self._work, "done") != "done":
+        if not self._begun:
+            # It may have waited for others.
+            self._begun, self._since, self._last = True, time.monotonic(), time.monotonic()
+        more = next(self._work, "done") != "done"
+        self._last = time.monotonic()
+        if more:
             return None
         assert self._base is not None
         return Answer(
@@ -105,18 +111,22 @@ class Inquiry:
         info = self._policy.info
         match self.question:
             case Samples(count):
+                if count < 1:
+                    raise WhiskersError(f"At least 1 sample can be asked for, found {count}.")
                 return 1 if info.deterministic else 1 + count
             case Ensemble():
                 return sum(step not in self._known for step in self._covering())
             case Ablation():
-                return 1 + len(self._ablations())
+                return (self.step not in self._known) + len(self._ablations())
             case Occlusion(camera, columns, rows):
                 if camera not in info.cameras:
                     raise WhiskersError(
                         f"Policy {info.name} does not look through camera {camera!r}; it reads "
                         f"{', '.join(info.cameras) or 'none'}."
                     )
-                return 1 + columns * rows
+                if columns < 1 or rows < 1:
+                    raise WhiskersError(f"An occlusion map has at least 1 x 1 cells, found {columns} x {rows}.")
+                return (self.step not in self._known) + columns * rows
             case Attention():
                 return 1
             case _:
@@ -145,21 +155,18 @@ class Inquiry:
                 yield from self._sample(count)
             case Ensemble():
                 for step in self._covering():
-                    known = self._known.get(step)
-                    if known is None:
-                        known = self._ask(step)
-                        yield
-                    self._chunks[str(step)] = known
-                self._base = self._chunks[str(self.step)]
+                    yield from self._learn(step)
+                    self._chunks[str(step)] = self._known[step]
+                self._base = self._known[self.step]
             case Ablation(mode):
-                self._base = self._ask(self.step)
-                yield
+                yield from self._learn(self.step)
+                self._base = self._known[self.step]
                 for label, names in self._ablations().items():
                     self._chunks[label] = self._ask(self.step, self._blinded(names, mode))
                     yield
             case Occlusion(camera, columns, rows):
-                self._base = self._ask(self.step)
-                yield
+                yield from self._learn(self.step)
+                self._base = self._known[self.step]
                 for row in range(rows):
                     for column in range(columns):
                         patch = self._patched(camera, row, column, self.question)
@@ -167,9 +174,17 @@ class Inquiry:
                         yield
             case Attention():
                 self._base = self._ask(self.step, want=Want(attention=True))
+                if "attention" not in self._base.extras:
+                    raise WhiskersError(f"Policy {self._policy.info.name} has no cross-attention to show.")
                 yield
             case _:
                 assert_never(self.question)
+
+    def _learn(self, step: int) -> Iterator[None]:
+        """Make the plain chunk of a step known."""
+        if step not in self._known:
+            self._known[step] = self._ask(step)
+            yield
 
     def _sample(self, count: int) -> Iterator[None]:
         self._base = self._ask(self.step, want=Want(samples=count))
@@ -197,12 +212,13 @@ class Inquiry:
         return chunk
 
     def _blinded(self, names: Sequence[str], mode: Blind) -> Alter:
-        setting = BlindSetting(mode, self.step)
-        blinding: Mapping[str, BlindSetting] = dict.fromkeys(names, setting)
-        frozen_at = {self.step: self._seen[self.step][0]}
+        """Blind inputs together. Frozen ones show the beginning of the episode: this moment's would change nothing."""
+        info, trace = self._policy.info, self.trace
+        blinding: Mapping[str, BlindSetting] = dict.fromkeys(names, BlindSetting(mode, 0))
+        frozen_at = {0: unblinded(trace, 0, tuple(info.cameras), self._picture)} if mode is Blind.FROZEN else {}
 
         def alter(observation: Observation) -> Observation:
-            return blind(observation, blinding, self._policy.info, frozen_at, self.trace.seed, self.step)
+            return blind(observation, blinding, info, frozen_at, trace.seed, self.step)
 
         return alter
 

@@ -1,15 +1,17 @@
-"""Where commanded joints would put the end effector: forward kinematics of whole action chunks.
+"""Where commanded joints would put a site of the robot: forward kinematics of whole action chunks.
 
-This is the *kinematic* path: no servo lag, no contacts, only the actuators' limits.
+This is the *kinematic* path: no servo lag, no contacts, only the actuators' limits. The site is the scene's end
+effector unless another is asked for.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from dataclasses import dataclass
 
 import mujoco
 import numpy as np
 
+from viewer_app.memory import Memory
 from viewer_app.scene import Scene
 from viewer_app.task import PROGRESS_SIZE
 from viewer_app.trace import Trace
@@ -17,6 +19,18 @@ from viewer_app.types import ActionChunk, Float32Array, FloatArray, frozen
 from viewer_app.world import STATE_SPEC
 
 _REMEMBERED = 4096
+_BLOCK = 64
+"""Moments of an executed path that are remembered together."""
+
+
+@dataclass(frozen=True)
+class Poses:
+    """Where a site would be, and how it would be turned."""
+
+    points: FloatArray
+    """In the world frame. Shape (H, 3). [m]"""
+    axes: FloatArray
+    """The site's x, y and z axes in the world frame, as columns. Shape (H, 3, 3)."""
 
 
 class Kinematics:
@@ -25,40 +39,109 @@ class Kinematics:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._data = mujoco.MjData(scene.model)
-        self._paths: OrderedDict[int, tuple[ActionChunk, FloatArray]] = OrderedDict()
+        self._paths: Memory[FloatArray] = Memory(_REMEMBERED)
 
-    def path(self, actions: Float32Array, snapshot: FloatArray) -> FloatArray:
-        """The end effector's position for each row of joint targets, clipped as the actuators clip them.
+    def path(self, actions: Float32Array, snapshot: FloatArray, site: int | None = None) -> FloatArray:
+        """A site's position for each row of joint targets, clipped as the actuators clip them.
 
         Args:
             actions: Scene units. Shape (H, n).
             snapshot: Says where everything else is. Shape (z,).
+            site: Number of the site in the model; None is the end effector.
 
         Returns:
             Positions in the world frame. Shape (H, 3). [m]
         """
+        return self.poses(actions, snapshot, site).points
+
+    def poses(self, actions: Float32Array, snapshot: FloatArray, site: int | None = None) -> Poses:
+        """As `path`, with the site's orientation."""
         model, data = self._scene.model, self._data
         mujoco.mj_setState(model, data, snapshot[PROGRESS_SIZE:], STATE_SPEC)
         positions = np.repeat(data.qpos[None], len(actions), axis=0)  # (H, nq)
         positions[:, self._scene.qpos_index] = self._scene.to_control(actions)
-        tips = np.empty((len(actions), 3))
+        points, axes = np.empty((len(actions), 3)), np.empty((len(actions), 9))
         # Views of MuJoCo's memory, taken once: a look-up costs as much as the kinematics themselves.
-        qpos, tip = data.qpos, data.site_xpos[self._scene.site_id]
+        qpos, point, turn = data.qpos, data.site_xpos[self._site(site)], data.site_xmat[self._site(site)]
         for row, position in enumerate(positions):
             qpos[:] = position
             mujoco.mj_kinematics(model, data)
-            tips[row] = tip
-        return tips
+            points[row] = point
+            axes[row] = turn
+        return Poses(points, axes.reshape(-1, 3, 3))
 
-    def path_of(self, chunk: ActionChunk, trace: Trace) -> FloatArray:
+    def path_of(self, chunk: ActionChunk, trace: Trace, site: int | None = None) -> FloatArray:
         """`path` of a chunk from the step it was asked at, remembered. Shape (H, 3). [m]"""
-        key = id(chunk)
-        if key in self._paths:
-            self._paths.move_to_end(key)
-            return self._paths[key][1]
-        tips = frozen(self.path(chunk.actions, trace.snapshot(max(chunk.start, 0))))
-        # The chunk is kept beside its path, so that its id cannot be given to another one.
-        self._paths[key] = (chunk, tips)
-        if len(self._paths) > _REMEMBERED:
-            self._paths.popitem(last=False)
-        return tips
+        return self.path_for(chunk, chunk.actions, trace, chunk.start, site)
+
+    def path_for(
+        self, owner: object, actions: Float32Array, trace: Trace, step: int, site: int | None = None
+    ) -> FloatArray:
+        """`path` from a step of a trace, remembered under the object that the actions belong to.
+
+        Args:
+            owner: It must not change, nor have other actions.
+            actions: Scene units. Shape (..., n).
+            trace: Says where everything else is.
+            step: At which step; negative is before the trace began, for which its first moment must serve.
+            site: Number of the site in the model; None is the end effector.
+
+        Returns:
+            Positions in the world frame. Shape (..., 3). [m]
+        """
+
+        def compute() -> FloatArray:
+            rows = actions.reshape(-1, actions.shape[-1])
+            return frozen(self.path(rows, trace.snapshot(max(step, 0)), site)).reshape(*actions.shape[:-1], 3)
+
+        return self._paths.get(owner, self._site(site), compute)
+
+    def executed(self, trace: Trace, begin: int, end: int, site: int | None = None) -> FloatArray:
+        """Where a site was before each of the steps `begin` .. `end` - 1. Shape (end - begin, 3). [m]
+
+        Args:
+            trace: The episode.
+            begin, end: Moments, 0 <= begin < end <= len + 1.
+            site: Number of the site in the model; None is the end effector, which the trace itself recorded.
+        """
+        if self._site(site) == self._scene.site_id:
+            return np.asarray(trace.column("tip"), np.float64)[begin:end]
+        blocks = [
+            self._block(trace, number, end, self._site(site)) for number in range(begin // _BLOCK, -(-end // _BLOCK))
+        ]
+        return np.concatenate(blocks)[begin % _BLOCK :]
+
+    def _block(self, trace: Trace, number: int, end: int, site: int) -> FloatArray:
+        first, last = number * _BLOCK, min((number + 1) * _BLOCK, end)
+        states = np.asarray(trace.column("snapshot"), np.float64)[first:last, PROGRESS_SIZE:]
+
+        def compute() -> FloatArray:
+            return along(self._scene, self._data, states, site)
+
+        # Only the newest moment can still change, by an object that is moved.
+        whole = (number + 1) * _BLOCK < end
+        return self._paths.get(trace, (site, number), compute) if whole else compute()
+
+    def _site(self, site: int | None) -> int:
+        return self._scene.site_id if site is None else site
+
+
+def along(scene: Scene, data: mujoco.MjData, states: FloatArray, site: int) -> FloatArray:
+    """Where a site is in each of some states.
+
+    Args:
+        scene: Of the states.
+        data: Scratch data of the scene's model.
+        states: Integration states, without the task's progress. Shape (P, z).
+        site: Number of the site in the model.
+
+    Returns:
+        Positions in the world frame. Shape (P, 3). [m]
+    """
+    points = np.empty((len(states), 3))
+    point = data.site_xpos[site]
+    for row, state in enumerate(states):
+        mujoco.mj_setState(scene.model, data, state, STATE_SPEC)
+        mujoco.mj_kinematics(scene.model, data)
+        points[row] = point
+    return points

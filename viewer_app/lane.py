@@ -53,7 +53,7 @@ class Lane:
         self._branches = 0
         self._latency = Latency()
         self.answers = Answers()
-        self.inquiry: Inquiry | None = None
+        self.inquiries: list[Inquiry] = []
         self.trace = self._first_trace(policy, seed)
 
     def _first_trace(self, policy: Policy | None, seed: int) -> Trace:
@@ -62,7 +62,7 @@ class Lane:
         self.policy = policy
         self.latencies, self._latency = [], Latency()
         # Another policy would have answered otherwise.
-        self.answers, self.inquiry = Answers(), None
+        self.answers, self.inquiries = Answers(), []
         return self._begin(seed, self._default_settings(), ())
 
     def _default_settings(self) -> Settings:
@@ -143,20 +143,21 @@ class Lane:
 
     def change(self, settings: Settings, text: str) -> None:
         """Put other settings in force from the next step on."""
-        self._head_changes()
+        now = self.settings
+        if (settings.blinding, settings.prompt) != (now.blinding, now.prompt):
+            self._head_changes()
         self.trace.set_settings(settings, text)
 
     def _head_changes(self) -> None:
-        """What the policy answered about the head no longer holds."""
+        """What the policy answered about the head no longer holds: it would be shown something else now."""
         head = len(self.trace)
         self.answers = self.answers.without(self.trace, head)
-        if self.inquiry is not None and self.inquiry.trace is self.trace and self.inquiry.step == head:
-            self.inquiry = None
+        self.inquiries = [each for each in self.inquiries if each.trace is not self.trace or each.step != head]
 
-    def reset_policy(self) -> None:
+    def reset_policy(self, text: str = "policy reset") -> None:
         """Forget all chunks so far, from the next step on."""
         self._head_changes()
-        self.trace.reset_policy()
+        self.trace.reset_policy(text)
 
     def set_chunking(self, chunking: Chunking) -> None:
         """Change the execution mode. Going to or from the ensemble resets the policy, as LeRobot requires."""
@@ -182,7 +183,7 @@ class Lane:
             return
         self.change(replace(self.settings, chunking=chunking), text)
         if isinstance(before, TemporalEnsemble) or isinstance(chunking, TemporalEnsemble):
-            self.trace.reset_policy(f"policy reset for {text}")
+            self.reset_policy(f"policy reset for {text}")
 
     def set_delay(self, steps: int) -> None:
         """Simulate a latency, at most as long as leaves a chunk one row to execute."""
@@ -239,7 +240,7 @@ class Lane:
         self.thinking_since = time.monotonic()
         thinking()
         try:
-            begin = self._observed_at(step)
+            begin = self.trace.observed_at(step)
             observations = seen_until(self.trace, begin, self.policy.info, self.world.picture)
             chunk = self.policy.predict(observations, begin, policy_seed(self.trace.seed, begin), want)
             chunk = replace(chunk, delay=step - begin)
@@ -251,17 +252,10 @@ class Lane:
         self._latency = Latency(chunk.latency, float(median), float(p95), self._latency.count + 1)
         return chunk
 
-    def _observed_at(self, step: int) -> int:
-        """Of which step the policy sees the observation when its chunk is due at `step`."""
-        delay = self.settings.delay
-        if not delay or not self.trace.chunks_in_force(step, asked_too=False):
-            return step
-        return max(step - delay, max((at for at in self.trace.resets if at <= step), default=0))
-
     # Questions: they execute nothing and record nothing.
 
     def ask(self, trace: str, step: int, question: Question) -> None:
-        """Begin to ask the policy about a moment, in place of any question before.
+        """Ask the policy about a moment, once it has answered the questions before.
 
         Raises:
             WhiskersError: If there is no such moment, or nobody who could answer.
@@ -272,25 +266,27 @@ class Lane:
         made_by = known[trace].policy
         if self.policy is None or made_by is None or made_by.digest != self.policy.info.digest:
             raise WhiskersError(f"Trace {trace!r} was not made by the policy that is loaded; load that one to ask it.")
-        self.inquiry = Inquiry(question, known[trace], step, self.policy, self.world.picture, self.answers)
+        about = (question, known[trace], step)
+        if all((each.question, each.trace, each.step) != about for each in self.inquiries):
+            self.inquiries.append(Inquiry(*about, self.policy, self.world.picture, self.answers))
 
     def go_on_asking(self) -> None:
-        """Make the next policy call of the question.
+        """Make the next policy call of the oldest question.
 
         Raises:
             WhiskersError: If the policy refuses; the question is then given up.
         """
-        inquiry = self.inquiry
-        if inquiry is None:
+        if not self.inquiries:
             return
+        inquiry = self.inquiries[0]
         try:
             answer = inquiry.advance()
         except Exception:
-            self.inquiry = None
+            self.inquiries.remove(inquiry)
             raise
         if answer is not None:
             self.answers = self.answers.having(answer)
-            self.inquiry = None
+            self.inquiries.remove(inquiry)
 
     def _keep(self) -> None:
         """Keep the present trace among the earlier ones, unless nothing ever happened in it."""
@@ -309,7 +305,7 @@ class Lane:
             thinking_since=self.thinking_since,
             finished=self.finished,
             answers=self.answers,
-            asking=self.inquiry.asking if self.inquiry is not None else None,
+            asking=self.inquiries[0].asking if self.inquiries else None,
         )
 
     def adopt(self, traces: Sequence[Trace]) -> None:

@@ -1,54 +1,28 @@
-"""What can be measured in one finished episode besides its outcome: smoothness, tracking, and moments worth a look.
+"""What can be measured in finished episodes besides their outcomes, as a table with one line an episode.
 
-`whiskers run` writes these beside the recordings, one line an episode.
+`whiskers run` writes it beside the recordings.
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from viewer_app.detectors import Finding, Thresholds, detect
+from viewer_app.insight import EpisodeInsight
 from viewer_app.scene import Scene
-from viewer_app.smoothness import Smoothness, smoothness_of
-from viewer_app.trace import Trace
-from viewer_app.tracking import Tracking, tracking_of
 from viewer_app.types import WhiskersError
 
 
-@dataclass(frozen=True)
-class Measures:
-    """Of one episode."""
-
-    smoothness: Smoothness
-    tracking: tuple[Tracking, ...]
-    """One a joint. [deg]"""
-    findings: tuple[Finding, ...]
-
-
-def measures_of(scene: Scene, trace: Trace) -> Measures:
-    """Measure a whole trace, with the detectors' default thresholds."""
-    angles = scene.to_degrees(np.asarray(trace.column("action"), np.float32))
-    states = scene.to_degrees(np.asarray(trace.column("state"), np.float32))
-    seams = [chunk.start for chunk in trace.chunks[1:]]
-    return Measures(
-        smoothness=smoothness_of(angles, np.asarray(trace.column("tip"), np.float64), seams),
-        tracking=tuple(tracking_of(angles[:, joint], states[:, joint]) for joint in range(angles.shape[1])),
-        findings=tuple(detect(scene, trace, len(trace), Thresholds())),
-    )
-
-
-def write_measures(path: Path, scene: Scene, rows: Sequence[tuple[int, str, int, Measures]]) -> None:
+def write_measures(path: Path, scene: Scene, rows: Sequence[tuple[int, str, EpisodeInsight]]) -> None:
     """Write a table with one line an episode.
 
     Args:
         path: The CSV file.
         scene: Says the joints' names.
-        rows: Seed, outcome, steps and measures of each episode.
+        rows: Seed, outcome and figures of each episode.
 
     Raises:
         WhiskersError: If the file cannot be written.
@@ -61,6 +35,8 @@ def write_measures(path: Path, scene: Scene, rows: Sequence[tuple[int, str, int,
         "u_a_deg2_per_step4",
         "seam_spike_ratio",
         "jerk_mm_per_step3",
+        "largest_seam_jump_deg",
+        "largest_seam_jump_mm",
         *joints,
         "findings",
     ]
@@ -68,11 +44,13 @@ def write_measures(path: Path, scene: Scene, rows: Sequence[tuple[int, str, int,
         with path.open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
             table.writerow(head)
-            for seed, outcome, steps, measured in rows:
+            for seed, outcome, measured in rows:
                 smooth = measured.smoothness
-                figures = [f"{x:.4g}" for x in (smooth.uniformity, smooth.spike_ratio, smooth.jerk)]
+                angle = max((float(np.abs(seam.jump).max()) for seam in measured.seams), default=float("nan"))
+                distance = max((seam.distance for seam in measured.seams), default=float("nan"))
+                figures = [f"{x:.4g}" for x in (smooth.uniformity, smooth.spike_ratio, smooth.jerk, angle, distance)]
                 follow = [cell for each in measured.tracking for cell in (f"{each.rms:.4g}", each.lag)]
                 found = "; ".join(f"step {each.step}: {each.detector} ({each.text})" for each in measured.findings)
-                table.writerow([seed, outcome, steps, *figures, *follow, found])
+                table.writerow([seed, outcome, measured.length, *figures, *follow, found])
     except OSError as error:
         raise WhiskersError(f"{path} cannot be written ({error.strerror}).") from None

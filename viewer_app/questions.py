@@ -35,6 +35,7 @@ class Ablation:
     """What does each input do here? One chunk for each input blinded alone, and one with all cameras blinded."""
 
     mode: Blind = Blind.MEAN
+    """`Blind.FROZEN` shows the input as it was when the episode began."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def cell_label(row: int, column: int) -> str:
     return f"{row},{column}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Answer:
     """What a policy answered."""
 
@@ -95,7 +96,7 @@ class Answer:
     """What the calls took. [s]"""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Answers:
     """All answers of a lane, as an immutable value. The oldest are forgotten first."""
 
@@ -130,6 +131,8 @@ class Answers:
     def without(self, trace: Trace, step: int) -> Answers:
         """These without what is known of one moment: it was changed."""
         kept = {key: value for key, value in self._known.items() if key[:2] != (id(trace), step)}
+        if len(kept) == len(self._known):
+            return self
         return replace(self, _known=MappingProxyType(kept))
 
     def about(self, trace: Trace) -> list[Answer]:
@@ -153,3 +156,5 @@ class Asking:
     total: int
     since: float
     """`time.monotonic()` of its beginning. [s]"""
+    last: float
+    """`time.monotonic()` at which the policy call in progress began. [s]"""

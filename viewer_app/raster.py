@@ -149,6 +149,33 @@ def draw(picture: ImageArray, read_depth: ReadDepth | None, lens: Lens, primitiv
     _draw_legend(picture, tuple(each for each in primitives if isinstance(each, Legend)))
 
 
+def lines_near(lens: Lens, lines: Sequence[Polyline], u: float, v: float, within: float) -> list[int]:
+    """Which lines pass near a pixel, whether or not something of the scene hides them.
+
+    Args:
+        lens: The camera of the picture.
+        lines: What was drawn. Segments of opacity 0 do not count.
+        u, v: The pixel, origin top left. [px]
+        within: How near. [px]
+
+    Returns:
+        Indices of the nearest line, and of those that the eye cannot tell from it there.
+    """
+    found = {}
+    for index, line in enumerate(lines):
+        points = lens.camera_frame(line.points)
+        begin, end, keep = _clip_near(points[:-1], points[1:], lens.near)
+        shown = line.alpha[keep] > 0
+        if not shown.any():
+            continue
+        a, b = lens.to_pixels(begin[shown]), lens.to_pixels(end[shown])
+        way, to_pixel = b - a, np.array([u, v]) - a
+        share = np.clip((way * to_pixel).sum(axis=1) / np.maximum((way**2).sum(axis=1), 1e-12), 0, 1)
+        found[index] = float(np.linalg.norm(to_pixel - share[:, None] * way, axis=1).min())
+    nearest = min(found.values(), default=np.inf)
+    return [index for index, away in found.items() if away <= min(nearest + _FINEST, within)]
+
+
 def _draw_lines(canvas: _Canvas, lens: Lens, lines: Sequence[Polyline]) -> None:
     lines = [line for line in lines if len(line.points) > 1]
     if not lines:

@@ -15,10 +15,10 @@ import mujoco
 import numpy as np
 from OpenGL import GL
 
-from viewer_app.overlays import Legend, Sight, build
+from viewer_app.overlays import Legend, Polyline, Sight, build
 from viewer_app.paths import Paths
 from viewer_app.questions import Answers
-from viewer_app.raster import Box, Lens, draw
+from viewer_app.raster import Box, Lens, draw, lines_near
 from viewer_app.scene import Scene
 from viewer_app.seen import seen_at
 from viewer_app.trace import Trace
@@ -31,6 +31,8 @@ _SHOWN_GROUPS = np.array([1, 1, 1, 0, 0, 0], np.uint8)
 """The geom groups that MuJoCo draws by default."""
 _TRACKING_STEPS = 100
 """How far back the tracking camera remembers: 0.85^100 is below 1e-7."""
+_CLICK = 8.0
+"""How near to a whisker a click must be. [px]"""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,17 @@ class Picture:
     lens: Lens
     legend: tuple[Legend, ...] = ()
     """What the overlays have to say, in the order of drawing."""
+    whiskers: tuple[Polyline, ...] = ()
+    """The chunks' paths that were drawn."""
+
+    def chunk_at(self, u: float, v: float) -> int | None:
+        """The control step whose observation the whisker near a pixel answers, None where there is no whisker.
+
+        Of whiskers that lie on one another it is the newest chunk's. It may be called on any thread.
+        """
+        near = lines_near(self.lens, self.whiskers, u, v, _CLICK)
+        steps = [step for index in near if (step := self.whiskers[index].asked_at) is not None]
+        return max(steps, default=None)
 
     def point_at(self, u: float, v: float) -> FloatArray | None:
         """The point of the scene seen at a pixel, None where there is only sky. Shape (3,). [m]
@@ -272,7 +285,8 @@ class Viewport:
         legend = tuple(each for each in primitives if isinstance(each, Legend))
         drawn = primitives if shot.overlays.legend else [each for each in primitives if not isinstance(each, Legend)]
         draw(image, offscreen.read_depth, lens, drawn)
-        return Picture(self._scene, shot, image, lens, legend)
+        whiskers = tuple(each for each in primitives if isinstance(each, Polyline) and each.asked_at is not None)
+        return Picture(self._scene, shot, image, lens, legend, whiskers)
 
     def seen(self, trace: Trace, step: int) -> Mapping[str, ImageArray]:
         """What the policy saw, or would see, at a step, after blinding; without a policy, what the cameras show.

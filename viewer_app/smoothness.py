@@ -1,7 +1,8 @@
 """How smooth a motion is, and how much of its roughness sits at the seams between action chunks.
 
-Pure functions of actions. The measures are those of the ACT-smooth experiments, so that figures can be compared:
-acceleration is the second difference of the joint angles over control steps.
+Pure functions of actions. The measures are those of the ACT-smooth experiments (`scripts/eval/eval_offline_replay.py`
+of lerobot-policy-act-smooth), so that figures can be compared: acceleration is the second difference of the joint
+angles over control steps.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from viewer_app.types import FloatArray
 
@@ -49,21 +51,40 @@ def smoothness_of(angles: FloatArray, tips: FloatArray, seams: Sequence[int]) ->
         tips: End effector's positions. Shape (moments, 3). [m]
         seams: Control steps at which a new chunk began, the first chunk's excepted.
     """
-    acceleration = np.diff(angles, n=2, axis=0)  # row i is about step i + 2, where the difference becomes known
+    acceleration = acceleration_of(angles)
     uniformity = float(acceleration.var(axis=0, ddof=1).max()) if len(acceleration) > 1 else float("nan")
     return Smoothness(uniformity, _spike_ratio(acceleration, seams), _jerk(tips))
 
 
+def acceleration_of(angles: FloatArray) -> FloatArray:
+    """Second difference of each joint. Row i is about step i + 2, where the difference becomes known.
+
+    Args:
+        angles: Of each control step. Shape (steps, n). [deg]
+
+    Returns:
+        Shape (max(steps - 2, 0), n). [deg/step^2]
+    """
+    return np.diff(angles, n=2, axis=0)
+
+
+def at_seams(rows: int, seams: Sequence[int]) -> NDArray[np.bool_]:
+    """Which rows of `acceleration_of` lie within `SEAM_WINDOW` steps of a seam. Shape (rows,)."""
+    found = np.zeros(rows, np.bool_)
+    for seam in seams:
+        found[max(seam - SEAM_WINDOW - 2, 0) : max(seam + SEAM_WINDOW - 1, 0)] = True
+    return found
+
+
 def _spike_ratio(acceleration: FloatArray, seams: Sequence[int]) -> float:
     size = np.abs(acceleration).mean(axis=1)
-    at_seam = np.zeros(len(size), bool)
-    for seam in seams:
-        begin = max(seam - SEAM_WINDOW - 2, 0)
-        at_seam[begin : max(seam + SEAM_WINDOW - 1, 0)] = True
+    at_seam = at_seams(len(size), seams)
     if not at_seam.any() or at_seam.all():
         return float("nan")
-    elsewhere = float(size[~at_seam].mean())
-    return float(size[at_seam].mean()) / elsewhere if elsewhere > 0 else float("inf")
+    here, elsewhere = float(size[at_seam].mean()), float(size[~at_seam].mean())
+    if elsewhere == 0:
+        return float("inf") if here > 0 else float("nan")
+    return here / elsewhere
 
 
 def _jerk(tips: FloatArray) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viewer_app.blinding import BlindSetting
-from viewer_app.chunking import Chunking, FirstN, TemporalEnsemble, is_due, plan_from
+from viewer_app.chunking import Chunking, FirstN, TemporalEnsemble, is_due, observed_at, plan_from
 from viewer_app.types import ActionChunk, Float32Array, FloatArray, PolicyInfo, Readings
 
 
@@ -202,14 +202,9 @@ class Trace:
         return tuple(self._settings)
 
     def chunk_asked_at(self, step: int) -> ActionChunk | None:
-        """The chunk that answers the observation of exactly `step`, the first of them where a delay made several."""
-        for at in range(bisect_left(self._arrivals, step), len(self._arrivals)):
-            chunk = self.chunks[at]
-            if chunk.start == step:
-                return chunk
-            if chunk.arrived > step + len(chunk):
-                break
-        return None
+        """The chunk that answers the observation of exactly `step`."""
+        at = bisect_left(self.chunks, step, key=lambda chunk: chunk.start)
+        return self.chunks[at] if at < len(self.chunks) and self.chunks[at].start == step else None
 
     def chunk_arrived_at(self, step: int) -> ActionChunk | None:
         """The chunk that came into force at exactly `step`, a chunk boundary. Without delay it was asked for there."""
@@ -240,7 +235,12 @@ class Trace:
 
     def is_due(self, step: int) -> bool:
         """Whether the policy must be asked before `step` is executed."""
-        return is_due(self.chunks_in_force(step, asked_too=False), step, self.settings_at(step).chunking)
+        settings = self.settings_at(step)
+        return is_due(self.chunks_in_force(step, asked_too=False), step, settings.chunking, settings.delay)
+
+    def observed_at(self, step: int) -> int:
+        """Of which step the policy is shown the observation when a chunk is due at `step`."""
+        return observed_at(self.chunks_in_force(step, asked_too=False), step, self.settings_at(step).delay)
 
     def plan(self, step: int) -> Float32Array | None:
         """What the policy intends from `step` on, row 0 being what is executed at `step`, to the bit.
@@ -334,6 +334,8 @@ class Trace:
         trace._arrivals = [chunk.arrived for chunk in chunks]
         trace._columns = {key: np.array(column) for key, column in columns.items()}
         trace._length = len(columns["action"])
+        # All columns have as many rows as there are moments, so that they grow together when the trace goes on.
+        trace._columns["action"] = np.pad(trace._columns["action"], ((0, 1), (0, 0)))
         trace._n_action = int(columns["action"].shape[1])
         return trace
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 from viewer_app.breakpoints import Breakpoints
 from viewer_app.detectors import DETECTORS
 from viewer_app.distance import Distance
@@ -16,13 +18,13 @@ class Watch:
         self.breakpoints = breakpoints
         self._scene = scene
         self._distance = Distance(scene) if breakpoints.distance is not None else None
-        # The traces are kept beside their findings, so that an identity cannot be given to another one.
-        self._found: dict[int, tuple[Trace, set[tuple[str, int]]]] = {}
+        self._found: WeakKeyDictionary[Trace, set[tuple[str, int]]] = WeakKeyDictionary()
+        """What the detectors found in each trace so far."""
 
     def begin(self, trace: Trace) -> None:
         """Take what the detectors find in a trace so far for known."""
-        if self.breakpoints.detectors:
-            self._found = {id(trace): (trace, self._findings(trace, len(trace)))}
+        if self.breakpoints.detectors and len(trace):
+            self._found[trace] = self._findings(trace, len(trace))
 
     def reasons(self, trace: Trace) -> list[str]:
         """Why to pause after the last step of a trace, in words. Empty where there is no reason to."""
@@ -50,13 +52,13 @@ class Watch:
     def _new_findings(self, trace: Trace) -> list[str]:
         if not self.breakpoints.detectors:
             return []
-        if id(trace) in self._found:
-            known = self._found[id(trace)][1]
-        else:
-            # What a branch shares with its parent is no news; an episode's first step may be.
-            known = self._findings(trace, len(trace) - 1) if trace.parent is not None else set()
+        known = self._found.get(trace)
+        if known is None:
+            # What a branch or a recording brings along is no news; an episode's very first step may be.
+            fresh = len(trace) == 1 and trace.parent is None
+            known = set() if fresh else self._findings(trace, len(trace) - 1)
         now = self._findings(trace, len(trace))
-        self._found = {id(trace): (trace, now | known)}
+        self._found[trace] = known | now
         return [f"{name} (since step {step})" for name, step in sorted(now - known, key=lambda found: found[1])]
 
     def _findings(self, trace: Trace, length: int) -> set[tuple[str, int]]:

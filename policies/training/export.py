@@ -44,10 +44,11 @@ def export(checkpoint: Path, out: Path, n_action_steps: int) -> None:
     for source in checkpoint.glob("policy_*"):
         shutil.copyfile(source, out / source.name)
     config = json.loads((checkpoint / "config.json").read_text())
-    _write(out / "config.json", config | NEUTRAL_POLICY | {"n_action_steps": n_action_steps})
+    neutral = {field: value for field, value in NEUTRAL_POLICY.items() if field in config}
+    _write(out / "config.json", config | neutral | {"n_action_steps": n_action_steps})
 
     training = json.loads((checkpoint / "train_config.json").read_text())
-    training["policy"] |= NEUTRAL_POLICY | {"use_amp": config["use_amp"]}
+    training["policy"] |= neutral | {"use_amp": config["use_amp"]}
     training["dataset"]["root"] = None
     training["output_dir"] = None
     _write(out / "train_config.json", training)

@@ -11,7 +11,8 @@ from tests.bench.engine_step import measure_overhead, measure_with_policy
 from tests.bench.memory import measure_memory
 from tests.bench.rows import Row
 from tests.bench.scrub import long_trace, measure_overlay, measure_scrub
-from tests.bench.window import measure_frames, measure_visible
+from tests.bench.whiskers import measure_ensemble, measure_kinematic, measure_physics, measure_samples
+from tests.bench.window import measure_busy_frames, measure_frames, measure_visible
 from viewer_app.scene import Scene
 from viewer_app.types import Policy, WhiskersError
 
@@ -29,16 +30,21 @@ def rows(only: Sequence[str], policy: str) -> Iterator[Row]:
         "overhead": lambda: measure_overhead(scene),
         "scrub": lambda: measure_scrub(scene, long_trace(scene)),
         "overlay": lambda: measure_overlay(scene, long_trace(scene)),
+        "kinematic": lambda: measure_kinematic(scene),
+        "physics": lambda: measure_physics(scene),
+        "samples": lambda: measure_samples(scene),
+        "ensemble": lambda: measure_ensemble(scene),
         "memory": lambda: measure_memory(scene),
         "visible": lambda: measure_visible(policy),
         "frames": measure_frames,
+        "busy": lambda: measure_busy_frames(policy),
     }
     unknown = set(only) - measures.keys()
     if unknown:
         raise WhiskersError(f"No benchmark {', '.join(sorted(unknown))}; there are {', '.join(measures)}.")
     if not os.environ.get("DISPLAY") and sys.platform.startswith("linux"):
         print("no display: the rows about the window are left out (make bench brings one)", file=sys.stderr)
-        measures = {name: measure for name, measure in measures.items() if name not in ("visible", "frames")}
+        measures = {name: measure for name, measure in measures.items() if name not in ("visible", "frames", "busy")}
     for name, measure in measures.items():
         if not only or name in only:
             yield measure()

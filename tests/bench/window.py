@@ -10,14 +10,18 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 
 from tests.bench.rows import Row
+from viewer_app.commands import SetStops, SetWant
+from viewer_app.engine import Engine
 from viewer_app.scene import BUILT_IN, Scene
-from viewer_app.types import WhiskersError
-from viewer_app.view import Frame
+from viewer_app.types import Want, WhiskersError
+from viewer_app.view import Frame, OverlayChoice, View
 from viewer_app.wiring import SessionFiles
 
 TITLE = "Whiskers"
@@ -107,6 +111,69 @@ def measure_frames() -> Row:
         f"median {np.median(intervals):.0f} ms, longest {intervals.max():.0f} ms",
         50.0,
     )
+
+
+def measure_busy_frames(policy: str) -> Row:
+    """Time from one frame to the next while an episode runs with all overlays on, each chunk with 16 samples."""
+    from viewer_app import gui
+
+    watch = _RunWatch()
+    choice = OverlayChoice(**{each.name: True for each in fields(OverlayChoice) if each.type == "bool"})  # type: ignore[arg-type]
+    with tempfile.TemporaryDirectory() as folder:
+        files = SessionFiles(Path(folder) / "session", "cpu")
+        session = files.new_session(Scene.load("so101"), policy, seed=1000, start_running=True)
+        session = replace(session, overlays=choice, open_engine=watch.around(session.open_engine))
+        mouse = threading.Thread(target=_move_mouse, args=(watch.done,), daemon=True)
+        mouse.start()
+        try:
+            gui.run(session, files, title=TITLE, on_frame=watch.on_frame)
+        finally:
+            watch.done.set()
+            files.close()
+            mouse.join()
+    if len(watch.intervals) < 20:
+        raise WhiskersError("The window was watched for too few frames: the episode did not run.")
+    intervals = 1e3 * np.array(watch.intervals)
+    return Row(
+        "window frame time while running with all overlays on, p99",
+        float(np.percentile(intervals, 99)),
+        "ms",
+        f"{len(intervals)} frames at 1280x720 over {watch.steps} steps; "
+        f"median {np.median(intervals):.0f} ms, longest {intervals.max():.0f} ms",
+        50.0,
+    )
+
+
+class _RunWatch:
+    """Notes the time between frames while an episode runs on and on."""
+
+    def __init__(self) -> None:
+        self.intervals: list[float] = []
+        self.steps = 0
+        self.done = threading.Event()
+        self._last: float | None = None
+        self._begin = time.monotonic()
+
+    def around(self, open_it: Callable[[Callable[[View], None]], Engine]) -> Callable[[Callable[[View], None]], Engine]:
+        """An engine opener whose engine samples at every chunk and does not stop at an outcome."""
+
+        def open_and_ask(publish: Callable[[View], None]) -> Engine:
+            engine = open_it(publish)
+            engine.send(SetStops(on_outcome=False))
+            engine.send(SetWant(Want(samples=16)))
+            return engine
+
+        return open_and_ask
+
+    def on_frame(self, seconds: float, frame: Frame | None) -> bool:
+        """See `gui.run`."""
+        now = time.monotonic()
+        # Enough of the trace for ghosts, path and members to be there.
+        if frame is not None and frame.view.running and frame.length > 60:
+            if self._last is not None:
+                self.intervals.append(now - self._last)
+            self._last, self.steps = now, frame.length - 60
+        return sum(self.intervals) < THINKING and now - self._begin < PATIENCE
 
 
 class _FrameWatch:

@@ -13,7 +13,7 @@ from typing import Protocol
 from viewer_app.engine import Engine
 from viewer_app.scene import Scene
 from viewer_app.types import Policy, WhiskersError
-from viewer_app.view import Frame, View
+from viewer_app.view import Frame, OverlayChoice, View
 
 OnFrame = Callable[[float, Frame | None], bool]
 """Told how long a frame took, waiting aside [s], and what it showed; False closes the window."""
@@ -63,6 +63,8 @@ class Session:
     """Told every view, on the engine thread: a recorder. It must return at once."""
     start_running: bool = False
     """Whether to play as soon as the policy is there."""
+    overlays: OverlayChoice = field(default_factory=lambda: OverlayChoice(legend=False))
+    """What is drawn at first. The window has badges of its own, so pictures need no legend."""
     picture_budget: int = 256 << 20
     """The most that remembered pictures of the policy's cameras may take. [bytes]"""
 

@@ -2,47 +2,95 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import dearpygui.dearpygui as dpg
 
-from panels.actions import Send, Transport
+from panels.actions import Send, Tab, Transport
 from panels.cameras import CamerasPanel
+from panels.chunk import ChunkPanel
+from panels.findings import FindingsPanel
 from panels.help import HelpPanel
+from panels.inputs import InputsPanel
 from panels.joints import JointsPanel
 from panels.loading import LoadingPanel
 from panels.messages import MessagesPanel
+from panels.motion import MotionPanel
 from panels.open_dialog import OpenDialog
 from panels.palette import PalettePanel
 from panels.policy import PolicyPanel
 from panels.style import Metrics, Tag
+from panels.tabs import TabStrip
 from panels.timeline import TimelinePanel
-from panels.viewport import Pick, ViewportPanel
+from panels.viewport import ChunkAt, Pick, ViewportPanel
 from viewer_app.gui.layout import Rect, arrange
-from viewer_app.overlays import GHOST, MEMBER, PATH, PHYSICS, WHISKER
+from viewer_app.overlays import AXES, ENSEMBLE, GHOST, INPUTS, MEMBER, OPEN, PATH, PHYSICS, SAMPLE, WHISKER
 from viewer_app.scene import Scene
 from viewer_app.view import Frame
 
-_SWATCHES = {"whisker": WHISKER, "physics": PHYSICS, "members": MEMBER, "ghosts": GHOST, "path": PATH}
+_SWATCHES = {
+    "whisker": WHISKER,
+    "physics": PHYSICS,
+    "ghosts": GHOST,
+    "path": PATH,
+    "members": MEMBER,
+    "ensemble": ENSEMBLE,
+    "samples": SAMPLE,
+    "inputs": INPUTS[0],
+    "ticks": AXES[2],
+    "gripper": OPEN,
+}
+"""Field of `OverlayChoice` to the colour that stands for it."""
+
+
+class _Panel(Protocol):
+    """What the deck needs of a panel that stands in a rectangle."""
+
+    window: Tag
+
+    def build(self, parent: Tag) -> None: ...
+
+    def place(self, x: int, y: int, width: int, height: int, metrics: Metrics) -> None: ...
+
+class _Tabbed(_Panel, Protocol):
+    """A panel behind a tab."""
+
+    def update(self, frame: Frame) -> None: ...
 
 
 class Deck:
     """The panels and the window that holds them."""
 
-    def __init__(self, send: Send, scene: Scene, pick: Pick) -> None:
+    def __init__(self, send: Send, scene: Scene, pick: Pick, chunk_at: ChunkAt) -> None:
         """
         Args:
             send: Takes what the panels ask for.
             scene: What is shown.
             pick: Finds the world point under a pixel of the viewport.
+            chunk_at: Finds the chunk whose whisker is under a pixel of the viewport.
         """
         self._scene = scene
         self._size = (0, 0)
         self._metrics = Metrics(1.0)
         self._sides = True
-        self.viewport = ViewportPanel(send, scene, _SWATCHES, pick)
+        self.viewport = ViewportPanel(send, scene, _SWATCHES, pick, chunk_at)
         self.timeline = TimelinePanel(send)
         self.policy = PolicyPanel(send)
         self.cameras = CamerasPanel(send, scene)
         self.joints = JointsPanel(send, scene)
+        self.chunk = ChunkPanel(send, scene, _SWATCHES)
+        self.inputs = InputsPanel(send, scene, INPUTS)
+        self.motion = MotionPanel(send, scene)
+        self.findings = FindingsPanel(send, scene)
+        self.tabs = TabStrip(send)
+        self._tab = Tab.JOINTS
+        self._tabbed: dict[Tab, _Tabbed] = {
+            Tab.JOINTS: self.joints,
+            Tab.CHUNK: self.chunk,
+            Tab.INPUTS: self.inputs,
+            Tab.MOTION: self.motion,
+            Tab.FINDINGS: self.findings,
+        }
         self.messages = MessagesPanel()
         self.loading = LoadingPanel(send)
         self.help = HelpPanel()
@@ -59,7 +107,8 @@ class Deck:
             no_bring_to_front_on_focus=True,
             no_background=True,
         )
-        for panel in (self.viewport, self.timeline, self.policy, self.cameras, self.joints, self.messages):
+        always: tuple[_Panel, ...] = (self.viewport, self.timeline, self.messages)
+        for panel in (*always, self.policy, self.cameras, self.tabs, *self._tabbed.values()):
             panel.build(self.window)
         for card in (self.loading, self.help, self.palette, self.open_dialog):
             card.build()
@@ -73,15 +122,18 @@ class Deck:
         aspect = max((camera.width / camera.height for camera in cameras), default=4 / 3)
         dpg.configure_item(self.window, width=width, height=height)
         layout = arrange(width, height, metrics, sides, aspect, len(cameras))
-        for panel, rect in (
+        places: tuple[tuple[_Panel, Rect | None], ...] = (
             (self.viewport, layout.viewport),
             (self.timeline, layout.timeline),
             (self.messages, layout.bar),
             (self.policy, layout.policy),
             (self.cameras, layout.cameras),
-            (self.joints, layout.joints),
-        ):
-            dpg.configure_item(panel.window, show=rect is not None)
+            (self.tabs, layout.tabs),
+            *((panel, layout.tabbed) for panel in self._tabbed.values()),
+        )
+        hidden = [panel for tab, panel in self._tabbed.items() if tab is not self._tab]
+        for panel, rect in places:
+            dpg.configure_item(panel.window, show=rect is not None and panel not in hidden)
             if rect is not None:
                 panel.place(rect.x, rect.y, rect.width, rect.height, metrics)
         self.loading.place(*_flat(layout.viewport), metrics)
@@ -94,19 +146,33 @@ class Deck:
         if self._sides:
             self.policy.update(frame)
             self.cameras.update(frame)
-            self.joints.update(frame)
+            self._tabbed[self._tab].update(frame)
         self.palette.update()
         self.messages.update()
+
+    @property
+    def tab(self) -> Tab:
+        """Which of the tabs is shown."""
+        return self._tab
+
+    def show_tab(self, tab: Tab) -> None:
+        """Show another tab."""
+        self._tab = tab
+        self.tabs.show(tab)
+        for each, panel in self._tabbed.items():
+            dpg.configure_item(panel.window, show=self._sides and each is tab)
 
     def wheel(self, clicks: float) -> None:
         """Tell the panels how far the mouse wheel was turned."""
         self.viewport.wheel(clicks)
-        self.joints.wheel(clicks)
+        if self._tab is Tab.JOINTS:
+            self.joints.wheel(clicks)
 
     @property
     def typing(self) -> bool:
         """Whether the keys belong to a text field."""
-        fields = (*self.policy.text_fields, *self.palette.text_fields, *self.open_dialog.text_fields)
+        holders = (self.policy, self.palette, self.open_dialog, self.chunk, self.inputs, self.findings)
+        fields = [field for each in holders for field in each.text_fields]
         return any(dpg.is_item_active(field) for field in fields)
 
     @property

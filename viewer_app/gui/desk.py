@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from panels.viewport import ShownPicture
-from viewer_app.commands import Command, Run, UsePolicy
+from viewer_app.commands import Ask, Command, Run, StopAsking, UsePolicy
+from viewer_app.gui.analysis_thread import AnalysisThread, Study
 from viewer_app.gui.contracts import LoadProgress, PolicyLoading, Session
+from viewer_app.gui.curiosity import Curiosity
 from viewer_app.gui.engine_thread import EngineThread
+from viewer_app.gui.errands import Errands
 from viewer_app.gui.render_thread import Rendered, RenderThread
 from viewer_app.render import Picture, Shot
 from viewer_app.trace import Trace
@@ -21,6 +25,10 @@ _COARSE = 0.6
 """Width and height of a coarse picture, as a share of the full ones."""
 _STILL = 0.3
 """How long nothing must move before the full picture is made. [s]"""
+_AGAIN = 0.2
+"""How long to wait before figures that lag are asked for again. [s]"""
+_LONG = 1.0
+"""A policy call of a question that takes longer than this is not waited for when the question is stopped. [s]"""
 
 Say = Callable[[str, bool], None]
 """Shows a sentence; the second value says whether it is a complaint."""
@@ -34,6 +42,11 @@ class Desk:
         self._say = say
         self._engine = EngineThread(session.open_engine, session.watch)
         self._renderer = RenderThread(session.scene, session.picture_budget)
+        self._analysis = AnalysisThread(session.scene)
+        self._study: tuple[object, ...] = ()
+        self._studied_at = 0.0
+        self._curiosity = Curiosity()
+        self.errands = Errands()
         self._loading: PolicyLoading | None = None
         self._unused: tuple[PolicyLoading, Policy] | None = None  # loaded, but not yet taken by the engine
         self._used: PolicyLoading | None = None
@@ -47,12 +60,15 @@ class Desk:
         self._complained = ""
         self._engine.start()
         self._renderer.start()
+        self._analysis.start()
         if session.policy is not None:
             self.load(session.policy)
 
     # The engine.
 
     def send(self, command: Command) -> None:
+        if isinstance(command, Ask):
+            self._curiosity.heard(command)
         self._engine.send(command)
 
     def frame(self, focus: Focus) -> Frame | None:
@@ -64,7 +80,12 @@ class Desk:
         seen = self._renderer.seen
         if seen is not None and seen.trace is frame.trace and seen.step <= frame.length:
             frame = replace(frame, seen=seen.images, seen_step=seen.step)
-        return frame
+        moment, episode = self._analysis.moment, self._analysis.episode
+        return replace(
+            frame,
+            moment=moment if moment is not None and moment.trace is frame.trace else None,
+            episode=episode if episode is not None and episode.trace is frame.trace else None,
+        )
 
     def took_new_trace(self) -> bool:
         """Whether the engine has begun to write another trace since the last call: a new episode or a branch."""
@@ -117,7 +138,9 @@ class Desk:
         return None
 
     def _hear(self) -> None:
-        for failure in (self._engine.failure, self._renderer.failure):
+        for text, bad in self.errands.finished():
+            self._say(text, bad)
+        for failure in (self._engine.failure, self._renderer.failure, self._analysis.failure):
             if failure and failure != self._complained:
                 self._complained = failure
                 self._say(failure, True)
@@ -141,11 +164,42 @@ class Desk:
                 loading.close()
 
     def cancel(self, frame: Frame | None) -> None:
-        """Stop the load, or the policy call in progress."""
+        """Stop the load, the policy call in progress, or the question."""
         if self._loading is not None:
             self._loading.cancel()
-        elif self._used is not None and frame is not None and frame.lane.thinking_since is not None:
-            self._used.cancel()
+        elif frame is not None and frame.lane.thinking_since is not None:
+            if self._used is not None:
+                self._used.cancel()
+        elif frame is not None and frame.lane.asking is not None:
+            self._engine.send(StopAsking())
+            if self._used is not None and time.monotonic() - frame.lane.asking.last > _LONG:
+                self._used.cancel()
+
+    # Figures and questions.
+
+    def look_into(self, frame: Frame, playing: bool, now: float) -> None:
+        """Have the figures of a frame computed, and ask the policy what the overlays that are on need to know.
+
+        Args:
+            frame: What is looked at.
+            playing: Whether time passes.
+            now: Wall clock. [s]
+        """
+        events, choice, answers = len(frame.trace.events), frame.focus.overlays, frame.lane.answers
+        key = (id(frame.trace), frame.length, frame.step, events, choice, id(answers), frame.focus.thresholds, playing)
+        if key != self._study or (self._stale(frame) and now - self._studied_at > _AGAIN):
+            self._study, self._studied_at = key, now
+            thresholds = frame.focus.thresholds
+            self._analysis.want(
+                Study(frame.trace, frame.length, frame.step, events, choice, answers, thresholds, playing)
+            )
+        question = self._curiosity.wish(frame, 0.0 if playing else now - self._moved_at)
+        if question is not None:
+            self._engine.send(question)
+
+    def _stale(self, frame: Frame) -> bool:
+        moment, episode = frame.moment, frame.episode
+        return moment is None or moment.step != frame.step or episode is None or episode.length != frame.length
 
     # Pictures.
 
@@ -202,6 +256,10 @@ class Desk:
         """World point at a pixel of that picture. Shape (3,). [m]"""
         return self._rendered.picture.point_at(u, v) if self._rendered is not None else None
 
+    def chunk_at(self, u: float, v: float) -> int | None:
+        """Control step of the chunk whose whisker lies under a pixel of that picture."""
+        return self._rendered.picture.chunk_at(u, v) if self._rendered is not None else None
+
     def close(self) -> None:
         """End the threads, which free their OpenGL objects, then the policies."""
         policies = [self._loading, self._used, self._unused[0] if self._unused is not None else None]
@@ -210,6 +268,8 @@ class Desk:
                 each.cancel()
         self._engine.stop()
         self._renderer.stop()
+        self._analysis.stop()
+        self.errands.close()
         for each in policies:
             if each is not None:
                 each.close()

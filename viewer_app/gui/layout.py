@@ -26,11 +26,13 @@ class Layout:
     bar: Rect
     policy: Rect | None
     cameras: Rect | None
-    joints: Rect | None
+    tabs: Rect | None
+    tabbed: Rect | None
+    """The panel of the tab that is chosen."""
 
 
 def arrange(width: int, height: int, metrics: Metrics, sides: bool, camera_aspect: float, n_cameras: int) -> Layout:
-    """Tile the window: policy left, viewport in the middle, cameras over joints right, timeline along the bottom.
+    """Tile the window: policy left, viewport in the middle, cameras over tabs right, timeline along the bottom.
 
     Args:
         width: Of the window's inside. [px]
@@ -47,7 +49,7 @@ def arrange(width: int, height: int, metrics: Metrics, sides: bool, camera_aspec
     timeline = Rect(gap, bar.y - timeline_height - px(2), width - 2 * gap, timeline_height)
     top, tall = gap, timeline.y - 2 * gap
     if not sides:
-        return Layout(Rect(gap, top, width - 2 * gap, tall), timeline, bar, None, None, None)
+        return Layout(Rect(gap, top, width - 2 * gap, tall), timeline, bar, None, None, None, None)
     # The middle keeps at least half of a narrow window.
     left_width = min(max(round(width * 0.17), px(236)), px(320))
     right_width = min(max(round(width * 0.28), px(320)), px(560))
@@ -58,11 +60,14 @@ def arrange(width: int, height: int, metrics: Metrics, sides: bool, camera_aspec
     tile_width = (right_width - px(16) - px(6) * max(n_cameras - 1, 0)) / max(n_cameras, 1)
     cameras_height = round(min(tile_width / camera_aspect, tall * 0.30)) + px(98)
     right_x = middle.x + middle.width + gap
+    strip = px(25)
+    below = top + cameras_height + gap + strip
     return Layout(
         viewport=middle,
         timeline=timeline,
         bar=bar,
         policy=Rect(gap, top, left_width, tall),
         cameras=Rect(right_x, top, right_width, cameras_height),
-        joints=Rect(right_x, top + cameras_height + gap, right_width, tall - cameras_height - gap),
+        tabs=Rect(right_x, top + cameras_height + gap, right_width, strip),
+        tabbed=Rect(right_x, below, right_width, top + tall - below),
     )

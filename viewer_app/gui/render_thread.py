@@ -1,10 +1,7 @@
-"""The thread that owns the viewport renderer: the latest shot asked for goes in, the latest picture comes out."""
+"""The thread that owns the viewport renderer."""
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +10,7 @@ import cv2
 import numpy as np
 
 from panels.viewport import ShownPicture
+from viewer_app.gui.worker import Worker
 from viewer_app.render import Picture, Shot, Viewport
 from viewer_app.scene import Scene
 from viewer_app.trace import Trace
@@ -43,8 +41,8 @@ class Seen:
     images: Mapping[str, ImageArray]
 
 
-class RenderThread:
-    """Draws shots. Of several shots asked for while one is being drawn, only the last is drawn: latest wins."""
+class RenderThread(Worker[Shot, Viewport]):
+    """Owns the viewport renderer: the latest shot asked for goes in, the latest picture comes out."""
 
     def __init__(self, scene: Scene, picture_budget: int) -> None:
         """
@@ -52,63 +50,28 @@ class RenderThread:
             scene: What is drawn.
             picture_budget: The most that the remembered pictures of the policy's cameras may take. [bytes]
         """
+        super().__init__("render", 10, "Nothing can be drawn")
         self._scene = scene
         self._picture_budget = picture_budget
-        self._wanted: Shot | None = None
-        self._wake = threading.Event()
-        self._stopping = False
+        self._late = 0  # pictures in a row without what the policy saw
         self.rendered: Rendered | None = None
         """The latest picture."""
         self.seen: Seen | None = None
         """The latest of what the policy saw; it may be of an earlier step than the picture."""
-        self.failure = ""
-        """Why nothing can be drawn; empty while all is well."""
-        self._thread = threading.Thread(target=self._run, name="render", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
+    def _open(self) -> Viewport:
+        return Viewport(self._scene, self._picture_budget)
 
-    def want(self, shot: Shot) -> None:
-        """Ask for a picture, in place of any asked for before."""
-        self._wanted = shot
-        self._wake.set()
-
-    def stop(self, patience: float = 5.0) -> bool:
-        """End the thread after the picture in progress. Returns whether it ended within `patience` [s]."""
-        self._stopping = True
-        self._wake.set()
-        if self._thread.ident is not None:
-            self._thread.join(patience)
-        return not self._thread.is_alive()
-
-    def _run(self) -> None:
-        if sys.platform == "linux":
-            # Software OpenGL draws on threads of its own, which inherit this: the window's frames come first.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
-        try:
-            with Viewport(self._scene, self._picture_budget) as viewport:
-                self._loop(viewport)
-        except Exception as error:
-            self.failure = f"Nothing can be drawn ({type(error).__name__}: {' '.join(str(error).split())[:300]})."
-            raise
-
-    def _loop(self, viewport: Viewport) -> None:
-        late = 0
-        while not self._stopping:
-            self._wake.wait()
-            self._wake.clear()
-            shot, self._wanted = self._wanted, None
-            if shot is None or self._stopping:
-                continue
-            begin = time.monotonic()
-            picture = viewport.draw(shot)
-            self.rendered = Rendered(picture, _shown(picture), time.monotonic() - begin)
-            # A newer shot goes first: tiles may lag while someone scrubs, the picture must not. But not for ever.
-            late += 1
-            if self._wanted is None or late > _LATEST:
-                late = 0
-                settings = shot.trace.settings_at(shot.step)
-                self.seen = Seen(shot.trace, shot.step, settings, viewport.seen(shot.trace, shot.step))
+    def _work(self, tool: Viewport, wish: Shot) -> None:
+        begin = time.monotonic()
+        picture = tool.draw(wish)
+        self.rendered = Rendered(picture, _shown(picture), time.monotonic() - begin)
+        # A newer shot goes first: tiles may lag while someone scrubs, the picture must not. But not for ever.
+        self._late += 1
+        if not self.hurried or self._late > _LATEST:
+            self._late = 0
+            settings = wish.trace.settings_at(wish.step)
+            self.seen = Seen(wish.trace, wish.step, settings, tool.seen(wish.trace, wish.step))
 
 
 def _shown(picture: Picture) -> ShownPicture:

@@ -11,18 +11,19 @@ from dataclasses import replace
 
 import dearpygui.dearpygui as dpg
 
-from panels.actions import PRESETS, Action, ExportJoints, ExportPlot, OpenPath, Request, SetSpeed, ShowTab, Transport
+from panels.actions import PRESETS, TABS, Action, ExportPlot, OpenPath, Request, SetSpeed, ShowTab, Transport
 from panels.style import GROUND, Metrics, Tag, apply_theme, load_font
 from panels.viewport import scene_cameras
-from viewer_app.commands import Command, Fork, ResetEpisode, ResetPolicy
+from viewer_app.commands import Ask, Command, Fork, ResetEpisode, ResetPolicy, SetBreakpoints
 from viewer_app.gui.contracts import Files, OnFrame, Session
 from viewer_app.gui.deck import Deck
 from viewer_app.gui.desk import Desk
 from viewer_app.gui.keys import Keyboard
 from viewer_app.gui.playback import Moved, Playback
-from viewer_app.gui.written import write_joints, write_picture
+from viewer_app.gui.written import figure_errand, write_picture
+from viewer_app.questions import Ablation, Attention, Ensemble, Occlusion, Question, Samples
 from viewer_app.types import FloatArray, WhiskersError
-from viewer_app.view import Aim, Camera, Focus, Frame, Judge, LookAtTrace, OverlayChoice, Seek, Show, camera_presets
+from viewer_app.view import Aim, Camera, Focus, Frame, Judge, LookAtTrace, Seek, Show, camera_presets
 
 _BUSY_PERIOD, _IDLE_PERIOD = 1 / 60, 1 / 20
 """Time between frames while something moves, and while nothing does. [s]"""
@@ -39,8 +40,21 @@ _OVERLAY_OF = {
     Action.TOGGLE_MEMBERS: "members",
     Action.TOGGLE_GHOSTS: "ghosts",
     Action.TOGGLE_PATH: "path",
+    Action.TOGGLE_ENSEMBLE: "ensemble",
+    Action.TOGGLE_SAMPLES: "samples",
+    Action.TOGGLE_INPUTS: "inputs",
+    Action.TOGGLE_TICKS: "ticks",
+    Action.TOGGLE_GRIPPER: "gripper",
 }
 """Action to the field of `OverlayChoice` that it toggles."""
+_QUESTION_OF: dict[Action, tuple[Question | None, str]] = {
+    Action.ASK_INPUTS: (Ablation(), "inputs"),
+    Action.ASK_OCCLUSION: (None, ""),  # one question a camera
+    Action.ASK_ATTENTION: (Attention(), ""),
+    Action.ASK_SAMPLES: (Samples(), "samples"),
+    Action.ASK_ENSEMBLE: (Ensemble(), "ensemble"),
+}
+"""Action to its question and to the overlay that draws the answer."""
 _SCALES = (0.75, 0.85, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0)
 
 
@@ -93,10 +107,10 @@ class Window:
     def _begin(self, session: Session) -> None:
         overview = camera_presets(session.scene.spec.look_at)[0]
         near = replace(overview, distance=_FIRST_SIGHT * overview.distance, label="free")
-        self._focus = Focus(camera=near, overlays=OverlayChoice(legend=False))
+        self._focus = Focus(camera=near, overlays=session.overlays)
         self._free_camera = self._focus.camera
         self._playback = Playback()
-        self._deck = Deck(self._requests.append, session.scene, self._point_under)
+        self._deck = Deck(self._requests.append, session.scene, self._point_under, self._chunk_under)
         self._deck.place(*_inside(), self._metrics, self._sides)
         self._desk = Desk(session, self._say)
         if self._desk.loading_source:
@@ -122,14 +136,17 @@ class Window:
             self._playback.forget()
             self._focus = replace(self._focus, trace=None, step=None)
             frame = self._desk.frame(self._focus) or frame
+        playing = self._playback.playing(frame)
         moved = self._desk.ask_for_picture(frame, *self._deck.viewport.size, now)
+        self._desk.look_into(frame, playing, now)
         mouse = dpg.get_mouse_pos(local=False)
-        if moved or mouse != self._mouse or frame.lane.thinking_since is not None:
+        busy = frame.lane.thinking_since is not None or frame.lane.asking is not None
+        if moved or busy or mouse != self._mouse:
             self._mouse, self._seen_at = mouse, now
         if (shown := self._desk.new_picture()) is not None:
             self._deck.viewport.show(shown)
             self._seen_at = now
-        self._deck.update(frame, Transport(self._playback.playing(frame), self._playback.speed))
+        self._deck.update(frame, Transport(playing, self._playback.speed))
         return frame
 
     def _poll_load(self) -> None:
@@ -154,6 +171,9 @@ class Window:
 
     def _point_under(self, u: float, v: float) -> FloatArray | None:
         return self._desk.point_at(u, v)
+
+    def _chunk_under(self, u: float, v: float) -> int | None:
+        return self._desk.chunk_at(u, v)
 
     def _say(self, text: str, bad: bool) -> None:
         self._deck.messages.say(text, bad)
@@ -187,8 +207,6 @@ class Window:
                 return self._move(frame, self._playback.set_speed(frame, speed, now))
             case OpenPath(path):
                 self._open(path)
-            case ExportJoints(unit):
-                self._say(write_joints(self._files, frame, unit), False)
             case Seek(step):
                 return self._move(frame, self._playback.seek(frame, step, now))
             case LookAtTrace(name):
@@ -198,9 +216,13 @@ class Window:
             case Show(overlays):
                 return self._look(frame, replace(self._focus, overlays=overlays))
             case Judge(thresholds):
+                if frame.view.breakpoints.detectors:
+                    self._desk.send(SetBreakpoints(replace(frame.view.breakpoints, thresholds=thresholds)))
                 return self._look(frame, replace(self._focus, thresholds=thresholds))
-            case ExportPlot() | ShowTab():
-                raise NotImplementedError(str(request))
+            case ExportPlot(plot, suffix, unit):
+                self._export(frame, plot, suffix, unit)
+            case ShowTab(tab):
+                self._deck.show_tab(tab)
             case _:
                 self._command(frame, request)
         return self._desk.frame(self._focus) or frame
@@ -254,6 +276,8 @@ class Window:
                 self._desk.cancel(frame)
             case Action.FREE_CAMERA | Action.PREVIOUS_CAMERA | Action.NEXT_CAMERA:
                 return self._look(frame, replace(self._focus, camera=self._camera_for(action, frame)))
+            case _ if action in _QUESTION_OF:
+                return self._ask(action, frame)
             case _ if action in _OVERLAY_OF:
                 return self._toggle(frame, _OVERLAY_OF[action])
             case Action.HELP:
@@ -263,7 +287,9 @@ class Window:
             case Action.OPEN:
                 self._deck.open_open_dialog()
             case Action.EXPORT_JOINTS:
-                self._say(write_joints(self._files, frame, self._deck.joints.unit.value), False)
+                self._export(frame, "joints", "csv", self._deck.joints.unit.value)
+            case Action.EXPORT_FIGURE:
+                self._export(frame, "joints", "pdf", self._deck.joints.unit.value)
             case Action.SAVE:
                 self._say(f"Saved to {self._files.save(frame.view)}", False)
             case Action.SCREENSHOT:
@@ -285,6 +311,8 @@ class Window:
                 nearest = min(range(len(_SCALES)), key=lambda rung: abs(_SCALES[rung] - self._metrics.scale))
                 rung = nearest + (1 if action is Action.LARGER_TEXT else -1)
                 self._apply_scale(_SCALES[min(max(rung, 0), len(_SCALES) - 1)])
+            case _ if action in TABS:
+                self._deck.show_tab(TABS[action])
             case _ if action in PRESETS:
                 presets = camera_presets(frame.view.scene.spec.look_at)
                 return self._look(frame, replace(self._focus, camera=presets[PRESETS.index(action)]))
@@ -323,6 +351,20 @@ class Window:
             at = (names.index(camera.scene_camera) + (1 if action is Action.NEXT_CAMERA else -1)) % len(names)
         return Camera(frame.view.scene.spec.look_at, scene_camera=names[at], label=names[at])
 
+    def _ask(self, action: Action, frame: Frame) -> Frame:
+        """Ask about the moment looked at, and show the overlay that draws the answer."""
+        question, overlay = _QUESTION_OF[action]
+        if question is None:
+            cameras = frame.lane.policy.cameras if frame.lane.policy is not None else {}
+            questions: list[Question] = [Occlusion(camera) for camera in cameras]
+        else:
+            questions = [question]
+        for each in questions:
+            self._desk.send(Ask(each, frame.trace.name, frame.step, frame.focus.lane))
+        if overlay and not getattr(self._focus.overlays, overlay):
+            return self._toggle(frame, overlay)
+        return frame
+
     def _toggle(self, frame: Frame, overlay: str) -> Frame:
         now = self._focus.overlays
         return self._look(frame, replace(self._focus, overlays=now.having(overlay, not getattr(now, overlay))))
@@ -336,6 +378,9 @@ class Window:
         else:
             self._desk.load(opened)
             self._deck.loading.begin(f"Loading {opened.source}")
+
+    def _export(self, frame: Frame, plot: str, suffix: str, unit: str) -> None:
+        self._desk.errands.run(figure_errand(self._files, frame, plot, suffix, unit))
 
     def _screenshot(self) -> None:
         picture = self._desk.picture

@@ -1,27 +1,49 @@
-"""What the window writes to files by itself: pictures and joint tables. Returns the sentence to show."""
+"""What the window writes to files by itself: pictures, figures and tables. Returns the sentence to show."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 
-from panels.joint_curves import JointUnit, write_csv
+from viewer_app.figures import Subject, write_figure
 from viewer_app.gui.contracts import Files
+from viewer_app.joint_units import JointUnit
 from viewer_app.types import ImageArray, WhiskersError
 from viewer_app.view import Frame
 
 
-def write_joints(files: Files, frame: Frame, unit: str) -> str:
-    """Write the joints of the frame's trace as CSV.
+def figure_errand(files: Files, frame: Frame, plot: str, suffix: str, unit: str = "") -> Callable[[], str]:
+    """What writes a figure of what the frame shows, or its numbers: for a thread on which a second does not matter.
+
+    Args:
+        files: Says where to.
+        frame: Its insights count only where they are about what it shows.
+        plot: A key of `figures.PLOTS`.
+        suffix: One of `figures.SUFFIXES`.
+        unit: A `JointUnit`; empty is scene units.
 
     Raises:
         WhiskersError: If there is no folder to write to.
-        OSError: If the file cannot be written.
     """
-    path = files.new_file("joints.csv")
-    with path.open("w", newline="", encoding="utf-8") as file:
-        write_csv(file, frame.trace, frame.length, JointUnit(unit), frame.view.scene)
-    return f"Exported {frame.length + 1} moments to {path}"
+    path = files.new_file(f"{plot}.{suffix}")
+    episode, moment = frame.episode, frame.moment
+    subject = Subject(
+        scene=frame.view.scene,
+        trace=frame.trace,
+        length=frame.length,
+        step=frame.step,
+        episode=episode if episode is not None and episode.trace is frame.trace else None,
+        moment=moment if moment is not None and (moment.trace, moment.step) == (frame.trace, frame.step) else None,
+        unit=JointUnit(unit) if unit else JointUnit.SCENE,
+    )
+
+    def errand() -> str:
+        write_figure(path, plot, subject)
+        return f"Exported {path.name} to {path.parent}"
+
+    return errand
 
 
 def write_picture(files: Files, image: ImageArray) -> str:

@@ -1,0 +1,77 @@
+"""The thread that computes figures about what is looked at: nothing of it may cost the window a frame."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+from viewer_app.analysis import Analyst
+from viewer_app.detectors import Thresholds
+from viewer_app.gui.worker import Worker
+from viewer_app.insight import EpisodeInsight, MomentInsight
+from viewer_app.questions import Answers
+from viewer_app.scene import Scene
+from viewer_app.trace import Trace
+from viewer_app.view import OverlayChoice
+
+
+@dataclass(frozen=True)
+class Study:
+    """What to compute figures about."""
+
+    trace: Trace
+    length: int
+    step: int
+    events: int
+    """Of the trace: the head changes without a step where something is done to it."""
+    choice: OverlayChoice
+    answers: Answers
+    thresholds: Thresholds
+    hurry: bool
+    """Whether the trace grows or someone plays: figures may then lag, and the processor is left to others."""
+
+
+_EPISODE_PERIOD, _MOMENT_PERIOD = 0.6, 0.15
+"""How long the thread rests after each of the two while it hurries. [s]"""
+
+
+class AnalysisThread(Worker[Study, Analyst]):
+    """Computes figures about the latest moment asked for."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__("analysis", 12, "No figures can be computed")
+        self._scene = scene
+        self._episode_at = self._moment_at = 0.0  # when they were last computed [s]
+        self._episode_of: tuple[object, ...] = ()
+        self._moment_of: tuple[object, ...] = ()
+        self.moment: MomentInsight | None = None
+        """The latest figures about a moment."""
+        self.episode: EpisodeInsight | None = None
+        """The latest figures about a trace."""
+
+    def _open(self) -> AbstractContextManager[Analyst]:
+        return _analyst(self._scene)
+
+    def _work(self, tool: Analyst, wish: Study) -> None:
+        moment = (id(wish.trace), wish.step, wish.events, id(wish.answers), wish.choice.root, wish.choice.coefficient)
+        if moment != self._moment_of and self._due(self._moment_at, _MOMENT_PERIOD, wish):
+            self._moment_of = moment
+            self.moment = tool.moment(wish.trace, wish.length, wish.step, wish.choice, wish.answers)
+            self._moment_at = time.monotonic()
+        # A newer wish first: the figures of the moment are what someone who scrubs looks at.
+        episode = (id(wish.trace), wish.length, wish.events, wish.thresholds)
+        if not self.hurried and episode != self._episode_of and self._due(self._episode_at, _EPISODE_PERIOD, wish):
+            self._episode_of = episode
+            self.episode = tool.episode(wish.trace, wish.length, wish.thresholds)
+            self._episode_at = time.monotonic()
+
+    @staticmethod
+    def _due(last: float, period: float, wish: Study) -> bool:
+        return not wish.hurry or time.monotonic() - last >= period
+
+
+@contextmanager
+def _analyst(scene: Scene) -> Iterator[Analyst]:
+    yield Analyst(scene)
