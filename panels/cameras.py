@@ -105,7 +105,7 @@ class _Tile:
     def _write_legend(self, heat: HeatMap) -> None:
         """The name of the map, its ramp and what the ramp's ends stand for, along the lower edge."""
         px = self._metrics.px
-        left, ramp = px(5), px(34)
+        left, ramp = px(5), px(26)
         if self._write_over(heat.words, left + ramp + px(5), TEXT):
             row = self.size[1] - px(16)
             shares = coloured(heat.kind, np.linspace(0, 1, ramp, dtype=np.float64))[None]

@@ -247,25 +247,25 @@ class _Predictions:
         self._send = send
 
     def build(self) -> None:
-        heading("Predictions of this step")
-        hint("All chunks that said something about this step. The viewport draws them as members")
-        self._words = dpg.add_text("", wrap=0)
+        with dpg.group(horizontal=True):
+            heading("Predictions")
+            hint("All chunks that said something about this step. The viewport draws them as members")
+            self._words = dpg.add_text("")
         self._links = StepLinks(self._send)
 
     def place(self, inner: int, metrics: Metrics) -> None:
-        dpg.configure_item(self._words, wrap=inner)
         self._links.place(inner, metrics)
 
     def update(self, moment: MomentInsight | None) -> None:
         steps = moment.prediction_steps if moment is not None else ()
         self._links.update(steps[-_LINKS:])
         if moment is None or not steps:
-            write(self._words, "no chunk says anything about it yet", FAINT)
+            write(self._words, "of this step: none yet", FAINT)
             return
         count = len(steps)
         apart = f", {figure(moment.predictions_spread)} mm apart" if count > 1 else ""
-        newest = f"; the newest {_LINKS}" if count > _LINKS else ""
-        write(self._words, f"{count} chunk{'s' * (count != 1)}{apart}, asked at{newest}", TEXT)
+        asked = f"last {_LINKS}" if count > _LINKS else "asked at"
+        write(self._words, f"{count} chunk{'s' * (count != 1)}{apart}, {asked}", TEXT)
 
 
 class ChunkPanel:

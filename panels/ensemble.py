@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from bisect import bisect_left, bisect_right
 from dataclasses import replace
 from enum import Enum, auto
 
@@ -24,9 +26,12 @@ from viewer_app.chunking import TemporalEnsemble
 from viewer_app.commands import SetChunking
 from viewer_app.insight import EnsembleInsight, MomentInsight
 from viewer_app.questions import Ensemble
+from viewer_app.types import ActionChunk
 from viewer_app.view import Frame, OverlayChoice, Show
 
 _GROUND = paint(rgb("11151a"))
+_PATIENCE = 3.0
+"""How long a coefficient that was asked for is shown as such, while the engine has not answered. [s]"""
 
 
 class Role(Enum):
@@ -68,8 +73,14 @@ def calls_to_come(frame: Frame) -> int:
     if policy is None:
         return 0
     begin = max((at for at in trace.resets if at <= step), default=0)
-    steps = range(max(step - policy.chunk_size + 1, begin), step + 1)
-    return sum(trace.chunk_asked_at(each) is None for each in steps)
+    begin = max(step - policy.chunk_size + 1, begin)
+    chunks = trace.chunks
+    known = bisect_right(chunks, step, key=_start) - bisect_left(chunks, begin, key=_start)
+    return step + 1 - begin - known
+
+
+def _start(chunk: ActionChunk) -> int:
+    return chunk.start
 
 
 def badge(insight: EnsembleInsight | None) -> tuple[str, Rgba]:
@@ -108,7 +119,9 @@ class EnsembleBox:
         self._convention = Convention.LEROBOT
         self._choice = OverlayChoice()
         self._role = Role.WHAT_IF
-        self._wanted: float | None = None  # of what is executed, sent when the slider is let go
+        self._wanted: float | None = None  # of what is executed
+        self._unsent = False  # until the slider is let go
+        self._held_until = 0.0
         self._drawn: tuple[EnsembleInsight | None, int | None] | None = None
         self._metrics = Metrics(1.0)
 
@@ -162,8 +175,8 @@ class EnsembleBox:
             dpg.configure_item(item, wrap=inner)
         dpg.configure_item(self._slider, width=inner - px(84))
         dpg.configure_item(self._field, width=px(64))
-        dpg.configure_item(self._drawlist, width=inner, height=px(50))
-        self._canvas.resize(inner, px(36))
+        dpg.configure_item(self._drawlist, width=inner, height=px(47))
+        self._canvas.resize(inner, px(33))
         self._ask.place(inner, metrics)
         self._drawn = None
 
@@ -190,8 +203,11 @@ class EnsembleBox:
         self._ask.update(frame, can and what_if and not asked, label if what_if else "It ensembles already")
 
     def _show_coefficient(self, frame: Frame) -> None:
-        if self._wanted is not None and not dpg.is_item_active(self._slider):
+        now = time.monotonic()
+        if self._unsent and self._wanted is not None and not dpg.is_item_active(self._slider):
             self._send(SetChunking(TemporalEnsemble(self._wanted, ()), frame.focus.lane))
+            self._unsent, self._held_until = False, now + _PATIENCE
+        if not self._unsent and (self._wanted == coefficient_of(frame) or now > self._held_until):
             self._wanted = None
         enabled = self._role is not Role.PAST
         for item in (self._slider, self._field):
@@ -251,7 +267,7 @@ class EnsembleBox:
         coefficient = self._convention.converted(value)
         if self._role is Role.EXECUTED:
             # Each value on the way would be an intervention of its own.
-            self._wanted = coefficient
+            self._wanted, self._unsent = coefficient, True
         elif self._role is Role.WHAT_IF:
             self._send(Show(replace(self._choice, coefficient=coefficient)))
 

@@ -64,7 +64,3 @@ class MessagesPanel:
         x, y, width, height = self._over
         place = (x + max((width - int(toast_width)) // 2, 0), y + height - int(toast_height) - self._metrics.px(16))
         dpg.configure_item(self._toast, pos=place)
-
-    def close(self) -> None:
-        """Take the toast away; the bar goes with the window."""
-        dpg.delete_item(self._toast)

@@ -26,6 +26,7 @@ from panels.style import (
     rgb,
 )
 from panels.timeline_marks import Marks, domain_for, marks_of, paint_band
+from panels.writing import write_value
 from viewer_app.view import Frame, LookAtTrace, Seek
 
 _SIGNS: dict[str, Rgba] = {
@@ -230,17 +231,17 @@ class TimelinePanel:
         begin, now, end = float(time[0]), float(time[frame.step]), float(time[-1])
         back = frame.step - frame.length
         _set_label(self._play, label)
-        _set_text(self._speed, _speed_text(transport.speed))
-        _set_text(self._where, f"step {frame.step} / {frame.length}   {now - begin:.2f} s / {end - begin:.2f} s")
-        _set_text(self._offset, f"{back} ({back * dt:.2f} s)" if back else "")
-        _set_text(self._phase, frame.trace.phase(frame.step).replace("_", " ").lower())
+        write_value(self._speed, _speed_text(transport.speed))
+        write_value(self._where, f"step {frame.step} / {frame.length}   {now - begin:.2f} s / {end - begin:.2f} s")
+        write_value(self._offset, f"{back} ({back * dt:.2f} s)" if back else "")
+        write_value(self._phase, frame.trace.phase(frame.step).replace("_", " ").lower())
         slow = frame.view.running and 0 < frame.view.pace < 0.95 * frame.view.speed
-        _set_text(self._pace, f"reached {frame.view.pace:.2f}x" if slow else "")
+        write_value(self._pace, f"reached {frame.view.pace:.2f}x" if slow else "")
         names = [snippet.trace.name for snippet in (*frame.lane.earlier, frame.lane.now)]
         if names != self._names:
             self._names = names
             dpg.configure_item(self._traces, items=names)
-        _set_text(self._traces, frame.trace.name)
+        write_value(self._traces, frame.trace.name)
 
     def _show_head(self, frame: Frame) -> None:
         _, top, _, height = self._strip
@@ -283,25 +284,15 @@ class TimelinePanel:
             # Names of joints stay as they are.
             text = mark.text if mark.kind == "finding" else mark.text.replace("_", " ")
             lines.append(f"{mark.step}: {text}" if mark.step != step else text)
-        _set_text(self._tip_text, "\n".join(lines))
+        write_value(self._tip_text, "\n".join(lines))
         tip_width, tip_height = dpg.get_item_rect_size(self._tip)
         px = self._metrics.px
         place_x = min(max(mouse_x + px(12), 0), dpg.get_viewport_client_width() - tip_width - px(4))
         dpg.configure_item(self._tip, show=True, pos=(place_x, max(self._top - tip_height - px(2), 0)))
 
-    def close(self) -> None:
-        """Take the tooltip away; the rest goes with the window."""
-        dpg.delete_item(self._tip)
-
 
 def _speed_text(speed: float) -> str:
     return f"{speed:g}x"
-
-
-def _set_text(item: Tag, text: str) -> None:
-    """Write a text only if it is another one."""
-    if dpg.get_value(item) != text:
-        dpg.set_value(item, text)
 
 
 def _set_label(item: Tag, text: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from panels.actions import PRESETS, Send, keys_of
 from panels.style import ACCENT, BAD, GOOD, TEXT, WARN, Metrics, Rgba, Tag, hint
+from panels.writing import to_rgba
 from viewer_app.commands import MoveObject
 from viewer_app.scene import Scene
 from viewer_app.types import Float32Array, FloatArray
@@ -36,7 +37,7 @@ _TOGGLES = (
 """Field of `OverlayChoice`, its label and its tooltip."""
 _IN_REACH = 4
 """How many of them stand in the toolbar of a narrow window; the others are behind its button."""
-_LEAST_LUMINANCE = 0.55
+_LEAST_LUMINANCE = 0.7
 """Of words in an overlay's colour, 1 being white."""
 _STILL = 4.0
 """A click that moves the mouse farther than this is a drag. [px]"""
@@ -81,7 +82,7 @@ class ViewportPanel:
             chunk_at: For a click on a whisker.
         """
         self._send = send
-        self._swatches = {name: _to_rgba(colour) for name, colour in swatches.items()}
+        self._swatches = {name: to_rgba(colour) for name, colour in swatches.items()}
         self._pick = pick
         self._chunk_at = chunk_at
         self._pressed: tuple[float, float] | None = None  # where the left button went down in the picture [px]
@@ -254,7 +255,7 @@ class ViewportPanel:
             lines.append((f"blinded: {words}", BAD, dark))
         if frame.lane.thinking_since is not None and frame.at_head:
             lines.append(("asking the policy…", ACCENT, dark))
-        lines.extend((text, _to_rgba(legible(colour)), dark) for text, colour in self._notes)
+        lines.extend((text, to_rgba(legible(colour)), dark) for text, colour in self._notes)
         return lines
 
     # The mouse.
@@ -356,11 +357,6 @@ def legible(colour: tuple[float, float, float]) -> tuple[float, float, float]:
     luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     share = max((_LEAST_LUMINANCE - luminance) / max(1.0 - luminance, 1e-6), 0.0)
     return red + share * (1 - red), green + share * (1 - green), blue + share * (1 - blue)
-
-
-def _to_rgba(colour: tuple[float, float, float]) -> Rgba:
-    red, green, blue = (round(255 * channel) for channel in colour)
-    return red, green, blue, 255
 
 
 def _text_width(text: str, size: int) -> float:

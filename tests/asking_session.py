@@ -38,7 +38,7 @@ def _label(item: Tag) -> str:
 
 def _visible(item: Tag) -> bool:
     state = dpg.get_item_state(item)
-    return bool(state.get("visible", False)) and "rect_size" in state
+    return bool(state.get("visible", False)) and "rect_min" in state
 
 
 def box(item: Tag) -> tuple[int, int, int, int]:
@@ -47,12 +47,12 @@ def box(item: Tag) -> tuple[int, int, int, int]:
     return round(left), round(top), round(left + width), round(top + height)
 
 
-def click(item: Tag) -> None:
+def click(item: Tag) -> subprocess.Popen[bytes]:
     """As a hand does it, while the window goes on drawing."""
     left, top, right, bottom = box(item)
     at = (str((left + right) // 2), str((top + bottom) // 2))
     press = ("sleep", "0.2", "mousedown", "1", "sleep", "0.1", "mouseup", "1")
-    subprocess.Popen(["xdotool", "mousemove", *at, *press])
+    return subprocess.Popen(["xdotool", "mousemove", *at, *press])
 
 
 def panel_of(item: Tag) -> Tag:
@@ -74,7 +74,7 @@ def inside(panel: Tag) -> Iterator[Tag]:
 def cut(item: Tag) -> list[str]:
     """Items of the panel around an item that leave it at the right."""
     panel = panel_of(item)
-    right = box(panel)[2]
+    right = dpg.get_item_pos(panel)[0] + dpg.get_item_width(panel)  # a panel has no rectangle of its own
     return [f"{dpg.get_item_type(each)} {_label(each)}" for each in inside(panel) if box(each)[2] > right]
 
 
@@ -92,11 +92,12 @@ class Hand:
     def __init__(self) -> None:
         self._begin = time.monotonic()
         self._last = 0.0
+        self._clicking: subprocess.Popen[bytes] | None = None
         self._cut: dict[str, list[str]] = {}
         self.told: dict[str, object] = {}
         self._plan: list[Callable[[Frame], bool]] = [
             lambda frame: frame.length == STEPS and self._press("Chunk"),
-            lambda frame: self._measure("Chunk", "What if it ensembled?") and self._press("Inputs"),
+            lambda frame: self._measure("Chunk", "kinematic") and self._press("Inputs"),
             lambda frame: self._press("What does each input do here?"),
             lambda frame: frame.moment is not None and bool(frame.moment.effects) and self._press("Map it"),
             lambda frame: frame.moment is not None and bool(frame.moment.occlusion) and any("mm" in t for t in texts()),
@@ -106,8 +107,11 @@ class Hand:
     def _press(self, label: str) -> bool:
         found = items(label)
         if found:
-            click(found[-1])
-        return bool(found)
+            self._clicking = click(found[-1])
+            return True
+        for hidden in (item for item in dpg.get_all_items() if _label(item).startswith(label)):
+            dpg.set_y_scroll(panel_of(hidden), -1.0)  # to its end
+        return False
 
     def _measure(self, tab: str, label: str) -> bool:
         found = items(label)
@@ -117,7 +121,7 @@ class Hand:
 
     def _tell(self, frame: Frame) -> bool:
         assert frame.moment is not None
-        self._measure("Inputs", "What does each input do here?")
+        self._measure("Inputs", "Map it")
         kind = "mvAppItemType::mvText"
         said = [str(dpg.get_value(item)) for item in dpg.get_all_items() if dpg.get_item_type(item) == kind]
         self.told = {
@@ -133,7 +137,8 @@ class Hand:
     def on_frame(self, seconds: float, frame: Frame | None) -> bool:
         """See `gui.run`."""
         now = time.monotonic()
-        if frame is not None and self._plan and now - self._last > 0.7:
+        clicking = self._clicking is not None and self._clicking.poll() is None
+        if frame is not None and self._plan and not clicking and now - self._last > 0.7:
             self._last = now
             if self._plan[0](frame):
                 self._plan.pop(0)

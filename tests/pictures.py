@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -38,8 +39,10 @@ SETTLE = 3.0
 MESSAGES = 8.0
 """How long after the last step the first picture is taken: messages are gone by then. [s]"""
 
-_THEN = (1215, 271)
-"""The joint plots' switch of past predictions. [px]"""
+SIZE = (1440, 900)
+"""Of the window. [px]"""
+CORNER = (str(SIZE[0] // 2), str(SIZE[1] - 8))
+"""Where the pointer is out of the way: over a plot it would show the values under it instead of those of the step."""
 
 Condition = Callable[[Frame], bool]
 
@@ -56,8 +59,8 @@ class Shot:
     """What the window must show before the picture is taken."""
     undo: tuple[Action, ...] = ()
     """What to do after it."""
-    click: tuple[int, int] | None = None
-    """Where to click after the actions, in a window of 1280x720. [px]"""
+    click: str = ""
+    """Label of a widget to click after the actions."""
 
 
 @dataclass(frozen=True)
@@ -163,15 +166,22 @@ class Photographer:
         while hands.is_alive():
             yield
 
-    def _click(self, place: tuple[int, int] | None) -> Iterator[None]:
-        if place is None:
+    def _click(self, label: str) -> Iterator[None]:
+        if not label:
             return
+        named = [item for item in dpg.get_all_items() if str(dpg.get_item_label(item) or "").endswith(label)]
+        item = next(each for each in named if dpg.is_item_visible(each))
         left, top = (int(x) for x in dpg.get_viewport_pos())
-        subprocess.run(["xdotool", "mousemove", str(left + place[0]), str(top + place[1])], check=True)
+        x, y = dpg.get_item_rect_min(item)
+        width, height = dpg.get_item_rect_size(item)
+        place = [str(round(left + x + width / 2)), str(round(top + y + height / 2))]
+        subprocess.run(["xdotool", "mousemove", *place], check=True)
         yield from self._pause(0.5)
-        subprocess.run(["xdotool", "click", "1"], check=True)
+        subprocess.run(["xdotool", "mousedown", "1"], check=True)
+        yield from self._pause(0.3)
+        subprocess.run(["xdotool", "mouseup", "1"], check=True)
         yield from self._pause(0.5)
-        subprocess.run(["xdotool", "mousemove", "640", "710"], check=True)
+        subprocess.run(["xdotool", "mousemove", *CORNER], check=True)
 
     def _take(self, name: str) -> None:
         left, top = (int(x) for x in dpg.get_viewport_pos())
@@ -222,11 +232,16 @@ def sittings(policy: str) -> tuple[Sitting, ...]:
         Sitting(demo(1000), 12, middle),
         Sitting(
             demo(911),
+            58,
+            (Shot("history", (Action.PRESET_5, Action.TOGGLE_MEMBERS), click="then"),),
+            setup=(SetChunking(FirstN(10)),),
+        ),
+        Sitting(
+            demo(911),
             260,
             (
-                Shot("history", (Action.PRESET_5, Action.TOGGLE_MEMBERS), click=_THEN, undo=(Action.TOGGLE_MEMBERS,)),
                 Shot("motion", (Action.TAB_MOTION,), _measured),
-                Shot("findings", (Action.TAB_FINDINGS,), _measured),
+                Shot("findings", (Action.TAB_FINDINGS,), _measured, click="Detectors"),
             ),
             setup=(SetChunking(FirstN(10)),),
         ),
@@ -244,10 +259,9 @@ def photograph(sitting: Sitting, out: Path) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         session, files = sitting.open(Path(folder) / "session")
         session = replace(session, open_engine=photographer.around(session.open_engine))
-        # Out of the way: a pointer over a plot shows the values under it instead of those of the step.
-        subprocess.run(["xdotool", "mousemove", "640", "710"], check=True)
+        subprocess.run(["xdotool", "mousemove", *CORNER], check=True)
         try:
-            gui.run(session, files, on_frame=photographer.on_frame)
+            gui.run(session, files, width=SIZE[0], height=SIZE[1], on_frame=photographer.on_frame)
         finally:
             if isinstance(files, SessionFiles):
                 files.close()
@@ -258,12 +272,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--policy", default="demo:act")
     parser.add_argument("--only", nargs="*", default=[], help="take the sittings that hold these pictures alone")
+    parser.add_argument("--sitting", type=int, help="take the pictures of this sitting in this process")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
     arguments = parser.parse_args()
     (ROOT / "docs" / "keys.md").write_text(keys_page(), encoding="utf-8")
-    for sitting in sittings(arguments.policy):
+    for number, sitting in enumerate(sittings(arguments.policy)):
         names = [shot.name for shot in sitting.shots]
         if arguments.only and not set(arguments.only) & set(names):
+            continue
+        if arguments.sitting is None:
+            # Dear PyGui opens one window a process.
+            command = [sys.executable, "-m", "tests.pictures", "--sitting", str(number), "--policy", arguments.policy]
+            subprocess.run([*command, "--out", str(arguments.out)], check=True)
+            continue
+        if number != arguments.sitting:
             continue
         taken = photograph(sitting, arguments.out)
         if taken != names:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -16,6 +21,7 @@ from panels.input_effects import degrees, ranked, right_edges, sentence, short_n
 from panels.inputs import GRIDS, ablation_calls, asked_steps
 from tests.scenes import write_scene
 from tests.synthetic import Wave
+from tests.test_window import ROOT, display  # noqa: F401 (a fixture)
 from viewer_app.blinding import STATE
 from viewer_app.commands import Ask, Command, SetDelay, SetStops, Step
 from viewer_app.engine import Engine
@@ -315,3 +321,33 @@ def test_a_chunk_of_attention_wanted_with_every_call_is_this_steps(engine: Engin
     )
     moment = MomentInsight(frame.trace, 0, None, attention=MappingProxyType({"above": np.array([[0.1]])}))
     assert map_for(replace(frame, moment=moment), "above", MapKind.ATTENTION) is not None
+
+
+# The window.
+
+
+@pytest.mark.window
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("xdotool") is None, reason="needs xdotool")
+def test_asking_by_mouse(display: str) -> None:  # noqa: F811 (the fixture)
+    """A click asks what each input does: whiskers, sentence and table appear, then a map over the camera's tile; of a
+    policy that does not look, no camera has an effect. Nothing is executed, and neither tab is cut at 1280x720."""
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "tests.asking_session"],
+        cwd=ROOT,
+        env={**os.environ, "DISPLAY": display, "WHISKERS_SCALE": "1", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    told = json.loads(ran.stdout)
+    effects = told["effects"]
+    assert effects.pop(STATE) > 100
+    assert effects == {"wrist_cam": 0.0, "overhead_cam": 0.0, ALL_CAMERAS: 0.0}
+    assert told["sentence"].startswith("Without proprioception the chunk ends")
+    assert told["sentence"].endswith("wrist_cam and overhead_cam hardly matter (0.00 mm).")
+    assert told["inputs"]
+    assert {"proprioception", "occlusion effect on the chunk", "0 … 0.5 mm, here 0.00"} <= set(told["drawn"])
+    assert (told["length"], told["cut"]) == (3, {"Chunk": [], "Inputs": []})

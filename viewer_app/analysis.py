@@ -192,9 +192,9 @@ def _key(trace: Trace, length: int, step: int, choice: OverlayChoice, answers: A
 
 
 def _attention(trace: Trace, step: int, answers: Answers) -> Mapping[str, FloatArray]:
-    """Camera to the attention of this step's answer, else of the chunk in force."""
+    """Camera to the attention of this step's answer, else of the chunk that was asked for here."""
     answer = answers.to(Attention, trace, step)
-    chunk = answer.base if answer is not None else next(iter(trace.chunks_in_force(step)[-1:]), None)
+    chunk = answer.base if answer is not None else trace.chunk_asked_at(step)
     extras = chunk.extras if chunk is not None else {}
     return MappingProxyType(
         {

@@ -113,7 +113,7 @@ def measure_frames() -> Row:
     )
 
 
-def measure_busy_frames(policy: str) -> Row:
+def measure_running_frames(policy: str) -> Row:
     """Time from one frame to the next while an episode runs with all overlays on, each chunk with 16 samples."""
     from viewer_app import gui
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from viewer_app.chunking import TemporalEnsemble
 from viewer_app.commands import Ask
 from viewer_app.questions import Ablation, Ensemble, Question, Samples
+from viewer_app.trace import Trace
 from viewer_app.view import Frame
 
 PATIENCE = 0.3
@@ -41,13 +42,15 @@ class Curiosity:
             still: How long nothing has moved. [s]
         """
         lane, trace, step = frame.lane, frame.trace, frame.step
+        if lane.asking is not None:
+            # Whoever asked: what is stopped half way is not begun again.
+            self._asked.add(_key(lane.asking.trace, lane.asking.step, type(lane.asking.question)))
         if still < PATIENCE or frame.view.running or lane.asking is not None or lane.thinking_since is not None:
             return None
         if lane.policy is None or trace.policy is None or lane.policy.digest != trace.policy.digest:
             return None
         for kind in self._wanted(frame):
-            # Settings and events of the head can change without a step; the answer is then another one.
-            key = (id(trace), step, kind, id(trace.settings_at(step)), len(trace.events) if step == len(trace) else 0)
+            key = _key(trace, step, kind)
             if key in self._asked or lane.answers.to(kind, trace, step) is not None:
                 continue
             if lane.latency.median * self._calls(kind, frame) > MOST_SECONDS:
@@ -79,3 +82,8 @@ class Curiosity:
                 return min(info.chunk_size, frame.step + 1)
             case _:
                 return len(info.cameras) + 3
+
+
+def _key(trace: Trace, step: int, kind: type[Question]) -> tuple[object, ...]:
+    """A question about a moment. Settings and events of the head can change without a step; it is then another one."""
+    return id(trace), step, kind, id(trace.settings_at(step)), len(trace.events) if step == len(trace) else 0

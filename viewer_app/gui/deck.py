@@ -52,6 +52,7 @@ class _Panel(Protocol):
 
     def place(self, x: int, y: int, width: int, height: int, metrics: Metrics) -> None: ...
 
+
 class _Tabbed(_Panel, Protocol):
     """A panel behind a tab."""
 
@@ -196,12 +197,9 @@ class Deck:
         self.open_dialog.open(*self._size, self._metrics)
 
     def close(self) -> None:
-        """Take all widgets away."""
-        for card in (self.loading, self.help, self.palette, self.open_dialog):
-            dpg.delete_item(card.window)
-        self.messages.close()
-        self.timeline.close()
-        dpg.delete_item(self.window)
+        """Take all widgets away, the menus and bubbles that float by themselves too."""
+        for window in dpg.get_windows():
+            dpg.delete_item(window)
 
 
 def _flat(rect: Rect) -> tuple[int, int, int, int]:
