@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench dataset train pictures constraints clean
+.PHONY: help demo test check bench dataset train train-pi0 pictures constraints clean
 
 PYTHON := .venv/bin/python
 MUJOCO_4_PYTHON := .venv-mujoco4/bin/python
@@ -19,7 +19,7 @@ DEV_STAMP := .venv/.installed-dev
 MUJOCO_4_STAMP := .venv-mujoco4/.installed
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## */  make \1\t/p' Makefile | expand -t 24
+	@sed -n 's/^\([a-z0-9-]*\):.*## */  make \1\t/p' Makefile | expand -t 24
 
 demo: $(RUN_STAMP)  ## set up everything and open the demo; without a display: a recording, a screenshot and a video
 	@$(PYTHON) -m viewer_app demo
@@ -44,6 +44,11 @@ train: $(DEV_STAMP)  ## train the demo's ACT on it with LeRobot's trainer, and p
 	$(PYTHON) -m policies.training.warm_start --dataset $(TRAINING)/dataset --out $(TRAINING)/warm_start
 	$(PYTHON) -m policies.training.train --dataset $(TRAINING)/dataset --warm-start $(TRAINING)/warm_start --out $(TRAINING)/act
 	$(PYTHON) -m policies.training.export $(TRAINING)/act/checkpoints/last/pretrained_model --out policies/demo/act
+
+train-pi0: $(DEV_STAMP)  ## train the demo's tiny Pi0 on it with LeRobot's trainer, and put it where demo:pi0 is
+	$(PYTHON) -m policies.training.warm_start_pi0 --dataset $(TRAINING)/dataset --out $(TRAINING)/warm_start_pi0
+	$(PYTHON) -m policies.training.train_pi0 --dataset $(TRAINING)/dataset --warm-start $(TRAINING)/warm_start_pi0 --out $(TRAINING)/pi0
+	$(PYTHON) -m policies.training.export $(TRAINING)/pi0/checkpoints/last/pretrained_model --out policies/demo/pi0
 
 pictures: $(DEV_STAMP)  ## photograph the window for the documentation, and write the page of keys
 	@$(UNSEEN) $(PYTHON) -m tests.pictures

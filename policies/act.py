@@ -7,7 +7,7 @@ depends on its arguments alone, and which action is executed when is the busines
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import MappingProxyType
 
@@ -18,11 +18,12 @@ from lerobot.policies.act.modeling_act import ACTPolicy
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from policies.checkpoint import Checkpoint, CheckpointError
+from policies.checkpoint import Checkpoint
 from policies.inputs import Inputs, inputs_of
-from policies.model import decode_config, load_verified, reason
+from policies.model import decode_config, load_verified
 from policies.processors import Processors, load_processors
 from policies.progress import Progress, Report, within
+from policies.trial import try_once
 from viewer_app.types import ActionChunk, Float32Array, Observation, PolicyInfo, Want, WhiskersError, frozen
 
 
@@ -185,29 +186,5 @@ def load_act(checkpoint: Checkpoint, device: str, report: Report) -> ActPolicy:
     )
     policy = ActPolicy(model, processors, inputs, info)
     report(Progress("Trying it once", 0.9))
-    _try_once(policy.predict, inputs, checkpoint)
+    try_once(policy.predict, inputs, checkpoint)
     return policy
-
-
-def _try_once(
-    predict: Callable[[Sequence[Observation], int, int, Want], ActionChunk], inputs: Inputs, checkpoint: Checkpoint
-) -> None:
-    """One call on a blank observation, so that what cannot work is told now and the first step is not the slowest."""
-    blank = Observation(
-        time=0.0,
-        state=np.zeros(inputs.n_state, np.float32),
-        images={name: np.zeros((each.height, each.width, 3), np.uint8) for name, each in inputs.cameras.items()},
-        environment_state=np.zeros(inputs.n_environment_state, np.float32) if inputs.n_environment_state else None,
-    )
-    try:
-        predict([blank], 0, 0, Want())
-    except WhiskersError as error:  # The observation fits, so it is the answer that was refused.
-        raise CheckpointError(
-            f"Checkpoint {checkpoint.folder} answers a blank observation with NaN or infinity; its weights or "
-            "statistics are damaged, so take an earlier checkpoint."
-        ) from error
-    except Exception as error:  # Whatever stops LeRobot's code here would stop every step of an episode.
-        raise CheckpointError(
-            f"Checkpoint {checkpoint.folder} loads but cannot answer a blank observation ({reason(error)}); check its "
-            "config.json and processor files against each other."
-        ) from error

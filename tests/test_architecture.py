@@ -53,6 +53,8 @@ PANELS_MAY_READ = {
 BOUNDARIES = {
     "torch": ("policies/", "recordings/"),
     "lerobot": ("policies/", "recordings/"),
+    "transformers": ("policies/",),
+    "tokenizers": ("policies/",),
     "safetensors": ("policies/",),
     "huggingface_hub": ("policies/",),
     "dearpygui": ("viewer_app/gui", "panels/"),

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+import mujoco
 import numpy as np
 import pytest
 import torch
@@ -17,7 +18,11 @@ from safetensors.torch import load_file, save_file
 from policies.load import load
 from tests.checkpoints import CAMERAS, build_pi0, within_pi0_sizes
 from viewer_app.chunking import FirstN, action_at, is_due
+from viewer_app.kinematics import Kinematics
+from viewer_app.render import PolicyCameras
+from viewer_app.scene import Scene
 from viewer_app.types import ActionChunk, Float32Array, Observation, Policy, Want, WhiskersError, frozen
+from viewer_app.world import MujocoWorld, pose
 
 STEPS = 23
 """More than three chunks of the test checkpoint."""
@@ -236,3 +241,25 @@ def test_observation_that_does_not_fit_is_refused(policy: Policy) -> None:
     """A missing camera, for which LeRobot would show a grey one, is refused."""
     with pytest.raises(WhiskersError, match=r"'overhead_cam'.*shows wrist_cam"):
         policy.predict([replace(observe(0), images={"wrist_cam": observe(0).images["wrist_cam"]})], 0, 0, Want())
+
+
+def test_first_whisker_of_the_demo_heads_for_the_block() -> None:
+    """The path of the demo's first chunk passes the block wherever it lies, and not where it lay in another episode."""
+    scene = Scene.load("so101")
+    policy, kinematics = load("demo:pi0"), Kinematics(scene)
+    world = MujocoWorld(scene, PolicyCameras(scene))
+    block = scene.model.body(scene.spec.task.object).id
+    data = mujoco.MjData(scene.model)
+    paths, blocks = [], []
+    for seed in range(900, 910):
+        world.reset(seed)
+        pose(scene, data, world.snapshot())
+        blocks.append(data.xpos[block, :2].copy())
+        seen = replace(world.observe(tuple(policy.info.cameras)), task=scene.spec.prompt)
+        chunk = policy.predict([seen], 0, seed, Want())
+        paths.append(kinematics.path(chunk.actions, world.snapshot())[:, :2])
+    world.close()
+    closest = np.array([[np.linalg.norm(path - each, axis=1).min() for each in blocks] for path in paths])  # [m]
+    own, others = np.diag(closest), closest[~np.eye(len(blocks), dtype=bool)]
+    assert np.sum(own < 0.02) >= 9
+    assert others.mean() > 2 * own.mean()

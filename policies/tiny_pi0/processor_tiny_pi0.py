@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 from lerobot.policies.pi0.processor_pi0 import Pi0NewLineProcessor
 from lerobot.processor import (
@@ -43,7 +45,8 @@ class TinyTokenizerStep(TokenizerProcessorStep):  # type: ignore[misc]  # LeRobo
         tokenizer = Tokenizer(WordLevel({word: index for index, word in enumerate(names)}, unk_token=UNKNOWN))
         tokenizer.normalizer = normalizers.Lowercase()
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-        self.tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PADDING, unk_token=UNKNOWN)
+        make = cast(Callable[..., PreTrainedTokenizerFast], PreTrainedTokenizerFast)  # transformers leaves it untyped
+        self.tokenizer = make(tokenizer_object=tokenizer, pad_token=PADDING, unk_token=UNKNOWN)
         super().__post_init__()
 
     def get_config(self) -> dict[str, object]:

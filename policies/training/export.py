@@ -50,7 +50,7 @@ def export(checkpoint: Path, out: Path, n_action_steps: int) -> None:
     training = json.loads((checkpoint / "train_config.json").read_text())
     training["policy"] |= neutral | {"use_amp": config["use_amp"]}
     training["dataset"]["root"] = None
-    training["output_dir"] = None
+    training["output_dir"] = training["checkpoint_path"] = None
     _write(out / "train_config.json", training)
 
 

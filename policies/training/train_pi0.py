@@ -18,7 +18,7 @@ from pathlib import Path
 
 from policies.training.train import read_chunks_without_images
 
-STEPS = 7200
+STEPS = 5400
 LEARNING_RATE = 8e-4
 
 

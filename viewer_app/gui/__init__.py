@@ -38,6 +38,9 @@ def run(
     # X11's window managers move a window that would lie under their bars; elsewhere nobody does.
     corner = 0 if sys.platform.startswith("linux") else 60
     dpg.create_context()
+    # A thread that computes hands over to the window within a fifth of Python's usual wait.
+    patience = sys.getswitchinterval()
+    sys.setswitchinterval(0.001)
     try:
         # Callbacks then run on this thread, between frames, and not whenever Dear PyGui likes.
         dpg.configure_app(manual_callback_management=True)
@@ -58,6 +61,7 @@ def run(
 
         Window(files, scale).run(session, on_frame)
     finally:
+        sys.setswitchinterval(patience)
         dpg.destroy_context()
 
 
