@@ -243,3 +243,13 @@ def test_the_nearest_line_is_found() -> None:
     assert lines_near(lens(), lines, 158.1, 50, 8) == []
     assert lines_near(lens(), [level, above, level], 100, 52, 8) == [0, 2]
     assert lines_near(lens(), [behind, hidden], 100, 50, 8) == []
+
+
+def test_a_window_that_grows_is_filled(scene: Scene, trace: Trace, viewport: Viewport) -> None:
+    """A picture larger than any before is whole, also after the policy's cameras drew in their own context."""
+    camera = camera_presets(scene.spec.look_at)[3]  # from above, so that the floor fills the picture
+    viewport.draw(shot(trace, camera))
+    viewport.seen(trace, 20)
+    grown = viewport.draw(Shot(trace, len(trace), 20, camera, NOTHING, 1000, 900)).image
+    with Viewport(scene) as fresh:
+        assert np.array_equal(grown, fresh.draw(Shot(trace, len(trace), 20, camera, NOTHING, 1000, 900)).image)

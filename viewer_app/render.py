@@ -130,6 +130,8 @@ class Offscreen:
         """Make room for pictures of this size."""
         if width > self.size[0] or height > self.size[1]:
             self.size = (max(width, self.size[0]), max(height, self.size[1]))
+            # The policy's cameras may have drawn last, in a context of their own.
+            self.context.make_current()
             mujoco.mjr_resizeOffscreen(*self.size, self.render)
 
     def draw(self, camera: mujoco.MjvCamera, width: int, height: int) -> ImageArray:
