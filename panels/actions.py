@@ -36,6 +36,7 @@ class Action(Enum):
     ASK_ATTENTION = auto()
     ASK_SAMPLES = auto()
     ASK_ENSEMBLE = auto()
+    ASK_DENOISING = auto()
     FREE_CAMERA = auto()
     PREVIOUS_CAMERA = auto()
     NEXT_CAMERA = auto()
@@ -53,6 +54,7 @@ class Action(Enum):
     TOGGLE_ENSEMBLE = auto()
     TOGGLE_SAMPLES = auto()
     TOGGLE_INPUTS = auto()
+    TOGGLE_DENOISING = auto()
     TOGGLE_TICKS = auto()
     TOGGLE_GRIPPER = auto()
     TAB_JOINTS = auto()
@@ -118,6 +120,7 @@ ACTIONS: tuple[ActionEntry, ...] = (
     ActionEntry(Action.ASK_ATTENTION, _ASK, "Where does it attend here? (attention maps)", ()),
     ActionEntry(Action.ASK_SAMPLES, _ASK, "What else would it have answered here? (samples)", ()),
     ActionEntry(Action.ASK_ENSEMBLE, _ASK, "What if it ensembled over time here?", ()),
+    ActionEntry(Action.ASK_DENOISING, _ASK, "How does its chunk come out of noise here? (denoising)", ()),
     ActionEntry(Action.FREE_CAMERA, _LOOK, "Free camera", ("Escape",)),
     ActionEntry(Action.PREVIOUS_CAMERA, _LOOK, "Previous camera of the scene", ("[",)),
     ActionEntry(Action.NEXT_CAMERA, _LOOK, "Next camera of the scene", ("]",)),
@@ -135,6 +138,7 @@ ACTIONS: tuple[ActionEntry, ...] = (
     ActionEntry(Action.TOGGLE_ENSEMBLE, _LOOK, "Show or hide the temporal ensemble, or what it would be", ()),
     ActionEntry(Action.TOGGLE_SAMPLES, _LOOK, "Show or hide samples of the policy", ()),
     ActionEntry(Action.TOGGLE_INPUTS, _LOOK, "Show or hide what the policy would do without each input", ()),
+    ActionEntry(Action.TOGGLE_DENOISING, _LOOK, "Show or hide how the chunk comes out of noise", ()),
     ActionEntry(Action.TOGGLE_TICKS, _LOOK, "Show or hide the orientation along the whisker", ()),
     ActionEntry(Action.TOGGLE_GRIPPER, _LOOK, "Show or hide the gripper's opening along the whisker", ()),
     ActionEntry(Action.TAB_JOINTS, _WINDOW, "Tab: joints", ("Ctrl+1",)),

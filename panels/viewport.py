@@ -31,6 +31,7 @@ _TOGGLES = (
     ("ensemble", "ensemble", "The temporal ensemble and its members; a what-if where the policy does not ensemble"),
     ("samples", "samples", "What else the policy would have answered to the same observation, and how far apart"),
     ("inputs", "without an input", "What the policy would do without each camera, and without the joint readings"),
+    ("denoising", "denoising", "How the chunk comes out of noise, step by step, of a policy that denoises"),
     ("ticks", "orientation", "How the gripper is turned along the whisker: red x, green y, blue z"),
     ("gripper", "gripper opening", "How far the gripper is open along the whisker"),
 )

@@ -20,13 +20,12 @@ import dearpygui.dearpygui as dpg
 from PIL import ImageGrab
 
 from panels.actions import ACTIONS, Action
-from tests.sampling_policy import sampling_session
 from viewer_app import gui
 from viewer_app.chunking import FirstN
 from viewer_app.commands import Command, Run, SetChunking, SetStops
 from viewer_app.engine import Engine
 from viewer_app.gui import Files, Session
-from viewer_app.questions import Ablation, Attention, Ensemble, Occlusion, Samples
+from viewer_app.questions import Ablation, Attention, Denoising, Ensemble, Occlusion, Samples
 from viewer_app.scene import Scene
 from viewer_app.view import Frame, View
 from viewer_app.wiring import SessionFiles
@@ -210,12 +209,12 @@ def _measured(frame: Frame) -> bool:
 def sittings(policy: str) -> tuple[Sitting, ...]:
     """All pictures of the documentation."""
 
-    def demo(seed: int) -> Callable[[Path], tuple[Session, Files]]:
-        def open_demo(folder: Path) -> tuple[Session, Files]:
+    def open_with(source: str, seed: int) -> Callable[[Path], tuple[Session, Files]]:
+        def open_it(folder: Path) -> tuple[Session, Files]:
             files = SessionFiles(folder, "cpu")
-            return files.new_session(Scene.load("so101"), policy, seed, start_running=False), files
+            return files.new_session(Scene.load("so101"), source, seed, start_running=False), files
 
-        return open_demo
+        return open_it
 
     chunk, inputs = Action.TAB_CHUNK, Action.TAB_INPUTS
     marks = (Action.TOGGLE_TICKS, Action.TOGGLE_GRIPPER)
@@ -229,15 +228,15 @@ def sittings(policy: str) -> tuple[Sitting, ...]:
         Shot("attention", (Action.ASK_ATTENTION,), _answered(Attention)),
     )
     return (
-        Sitting(demo(1000), 12, middle),
+        Sitting(open_with(policy, 1000), 12, middle),
         Sitting(
-            demo(911),
+            open_with(policy, 911),
             58,
             (Shot("history", (Action.PRESET_5, Action.TOGGLE_MEMBERS), click="then"),),
             setup=(SetChunking(FirstN(10)),),
         ),
         Sitting(
-            demo(911),
+            open_with(policy, 911),
             260,
             (
                 Shot("motion", (Action.TAB_MOTION,), _measured),
@@ -246,9 +245,17 @@ def sittings(policy: str) -> tuple[Sitting, ...]:
             setup=(SetChunking(FirstN(10)),),
         ),
         Sitting(
-            sampling_session,
-            30,
-            (Shot("samples", (Action.PRESET_5, chunk, Action.ASK_SAMPLES), _answered(Samples)),),
+            open_with("demo:pi0", 1000),
+            8,
+            (
+                Shot(
+                    "samples",
+                    (Action.PRESET_5, chunk, Action.ASK_SAMPLES),
+                    _answered(Samples),
+                    undo=(Action.TOGGLE_SAMPLES,),
+                ),
+                Shot("denoising", (Action.ASK_DENOISING,), _answered(Denoising)),
+            ),
         ),
     )
 

@@ -40,8 +40,9 @@ from viewer_app.overlays import (
     Sight,
     build,
 )
+from viewer_app.overlays.colours import DENOISED, NOISE
 from viewer_app.paths import Paths
-from viewer_app.questions import Ablation, Ensemble, Samples
+from viewer_app.questions import Ablation, Denoising, Ensemble, Samples
 from viewer_app.scene import Scene
 from viewer_app.task import PROGRESS_SIZE
 from viewer_app.trace import Trace
@@ -324,6 +325,39 @@ def test_samples_are_drawn_unless_they_are_all_the_same(scene: Scene, opened: Op
     nothing = drawn(fixed, 2, only("samples"))
     assert [type(each) for each in nothing] == [Legend]
     assert words(nothing) == "deterministic: nothing in it is random"
+
+
+@pytest.mark.parametrize(("offsets", "first"), [((40.0, 20.0, 0.5, 0.0), 189), ((0.5, 40.0, 0.5, 0.0), 2)])
+def test_denoising_goes_from_noise_to_the_chunk(
+    scene: Scene, opened: Open, offsets: tuple[float, ...], first: int
+) -> None:
+    """Each denoising step has its whisker, greener than the one before and ending as the chunk itself; the legend says
+    from which step on they stay near it, so that a step that leaves again does not count."""
+    rest = np.zeros((12, 2), np.float32)
+    steps = np.stack([rest + np.array([offset, 0], np.float32) for offset in offsets])
+
+    def out_of_noise(start: int, want: Want) -> Mapping[str, NDArray[np.float32]]:
+        return {"denoising": steps} if want.denoising else {}
+
+    engine = opened(Scripted(scene, lambda *_: rest, extras=out_of_noise, deterministic=False))
+    trace = do(engine, Step(3), Ask(Denoising(), "episode 1", 2))
+    primitives = drawn(engine, 2, only("denoising"))
+    whiskers = [each for each in primitives if isinstance(each, Polyline)]
+    for whisker, rows in zip(whiskers, steps, strict=True):
+        np.testing.assert_allclose(whisker.points, brute_force(scene, trace, 2, "tip", rows), atol=1e-12)
+    assert whiskers[0].colour == NOISE
+    assert whiskers[-1].colour == pytest.approx(DENOISED)
+    assert all(a.colour[1] < b.colour[1] and a.alpha.max() < b.alpha.max() for a, b in pairwise(whiskers))
+    assert f"3 denoising steps: at most {first} mm away at first, within 10 mm from step 2 on" in words(primitives)
+    assert "does not denoise" in words(drawn(engine, 1, only("denoising")))
+
+
+def test_a_policy_that_does_not_denoise_says_so(scene: Scene, opened: Open) -> None:
+    """Asked how its chunk comes out of noise, such a policy is answered for in one sentence, and nothing is kept."""
+    engine = opened(Scripted(scene, fan))
+    trace = do(engine, Step(3), Ask(Denoising(), "episode 1", 2))
+    assert engine.view().message == "Policy wave does not denoise: there are no steps to show."
+    assert engine.lanes[0].answers.to(Denoising, trace, 2) is None
 
 
 def test_each_blinded_input_has_its_whisker(scene: Scene, opened: Open) -> None:

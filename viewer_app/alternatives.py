@@ -13,7 +13,7 @@ import numpy as np
 from viewer_app.chunking import TemporalEnsemble, members_of, plan_from
 from viewer_app.insight import SAME, Effect, Gap, SamplesInsight, Spread
 from viewer_app.paths import Paths
-from viewer_app.questions import Ablation, Answers, Ensemble, Samples
+from viewer_app.questions import Ablation, Answers, Denoising, Ensemble, Samples
 from viewer_app.trace import Trace
 from viewer_app.types import ActionChunk, Float32Array, FloatArray
 
@@ -163,6 +163,18 @@ def samples_at(paths: Paths, trace: Trace, step: int, answers: Answers, site: in
     if in_force and "samples" in in_force[-1].extras:
         return _from_latents(in_force[-1], paths, trace, site)
     return None
+
+
+def denoising_at(trace: Trace, step: int, answers: Answers) -> ActionChunk | None:
+    """The chunk whose denoising is known: this step's answer, else the one in force. None where neither is.
+
+    Its `extras["denoising"]`, shape (S + 1, H, n), goes from noise to the chunk itself.
+    """
+    answer = answers.to(Denoising, trace, step)
+    if answer is not None:
+        return answer.base
+    in_force = trace.chunks_in_force(step)
+    return in_force[-1] if in_force and "denoising" in in_force[-1].extras else None
 
 
 def _from_latents(chunk: ActionChunk, paths: Paths, trace: Trace, site: int | None) -> SamplesAt:

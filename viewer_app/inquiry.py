@@ -22,6 +22,7 @@ from viewer_app.questions import (
     Answers,
     Asking,
     Attention,
+    Denoising,
     Ensemble,
     Occlusion,
     Question,
@@ -127,7 +128,7 @@ class Inquiry:
                 if columns < 1 or rows < 1:
                     raise WhiskersError(f"An occlusion map has at least 1 x 1 cells, found {columns} x {rows}.")
                 return (self.step not in self._known) + columns * rows
-            case Attention():
+            case Attention() | Denoising():
                 return 1
             case _:
                 assert_never(self.question)
@@ -176,6 +177,13 @@ class Inquiry:
                 self._base = self._ask(self.step, want=Want(attention=True))
                 if "attention" not in self._base.extras:
                     raise WhiskersError(f"Policy {self._policy.info.name} has no cross-attention to show.")
+                yield
+            case Denoising():
+                self._base = self._ask(self.step, want=Want(denoising=True))
+                if "denoising" not in self._base.extras:
+                    raise WhiskersError(
+                        f"Policy {self._policy.info.name} does not denoise: there are no steps to show."
+                    )
                 yield
             case _:
                 assert_never(self.question)

@@ -65,7 +65,12 @@ class Attention:
     """Where does it attend? ACT's cross-attention. It says what was looked at, not what it did to the actions."""
 
 
-Question = Samples | Ensemble | Ablation | Occlusion | Attention
+@dataclass(frozen=True)
+class Denoising:
+    """How does its chunk come out of noise? All steps of a policy that denoises (flow matching, diffusion)."""
+
+
+Question = Samples | Ensemble | Ablation | Occlusion | Attention | Denoising
 
 ALL_CAMERAS = "all cameras"
 """Label of the ablation that blinds every camera at once."""

@@ -150,6 +150,8 @@ class OverlayChoice:
     """What else the policy would have answered to the same observation."""
     inputs: bool = False
     """What the policy would do without each of its inputs."""
+    denoising: bool = False
+    """How the chunk comes out of noise, step by step."""
     ticks: bool = False
     """Orientation of the root along the whisker."""
     gripper: bool = False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from viewer_app.chunking import TemporalEnsemble
 from viewer_app.commands import Ask
-from viewer_app.questions import Ablation, Ensemble, Question, Samples
+from viewer_app.questions import Ablation, Denoising, Ensemble, Question, Samples
 from viewer_app.trace import Trace
 from viewer_app.view import Frame
 
@@ -26,6 +26,7 @@ class Curiosity:
             Samples: Samples(),
             Ensemble: Ensemble(),
             Ablation: Ablation(),
+            Denoising: Denoising(),
         }
         self._asked: set[tuple[object, ...]] = set()
 
@@ -64,6 +65,8 @@ class Curiosity:
         found: list[type[Question]] = []
         if choice.samples:
             found.append(Samples)
+        if choice.denoising and frame.trace.policy is not None and not frame.trace.policy.deterministic:
+            found.append(Denoising)
         if choice.inputs:
             found.append(Ablation)
         if choice.ensemble and not isinstance(frame.trace.settings_at(frame.step).chunking, TemporalEnsemble):
@@ -78,6 +81,8 @@ class Curiosity:
         match manner:
             case Samples(count):
                 return 2 if info.deterministic else count + 1
+            case Denoising():
+                return 1
             case Ensemble():
                 return min(info.chunk_size, frame.step + 1)
             case _:

@@ -24,7 +24,7 @@ from panels.tabs import TabStrip
 from panels.timeline import TimelinePanel
 from panels.viewport import ChunkAt, Pick, ViewportPanel
 from viewer_app.gui.layout import Rect, arrange
-from viewer_app.overlays import AXES, ENSEMBLE, GHOST, INPUTS, MEMBER, OPEN, PATH, PHYSICS, SAMPLE, WHISKER
+from viewer_app.overlays import AXES, DENOISED, ENSEMBLE, GHOST, INPUTS, MEMBER, OPEN, PATH, PHYSICS, SAMPLE, WHISKER
 from viewer_app.scene import Scene
 from viewer_app.view import Frame
 
@@ -37,6 +37,7 @@ _SWATCHES = {
     "ensemble": ENSEMBLE,
     "samples": SAMPLE,
     "inputs": INPUTS[0],
+    "denoising": DENOISED,
     "ticks": AXES[2],
     "gripper": OPEN,
 }

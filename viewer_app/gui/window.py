@@ -21,7 +21,7 @@ from viewer_app.gui.desk import Desk
 from viewer_app.gui.keys import Keyboard
 from viewer_app.gui.playback import Moved, Playback
 from viewer_app.gui.written import figure_errand, write_picture
-from viewer_app.questions import Ablation, Attention, Ensemble, Occlusion, Question, Samples
+from viewer_app.questions import Ablation, Attention, Denoising, Ensemble, Occlusion, Question, Samples
 from viewer_app.types import FloatArray, WhiskersError
 from viewer_app.view import Aim, Camera, Focus, Frame, Judge, LookAtTrace, Seek, Show, camera_presets
 
@@ -43,6 +43,7 @@ _OVERLAY_OF = {
     Action.TOGGLE_ENSEMBLE: "ensemble",
     Action.TOGGLE_SAMPLES: "samples",
     Action.TOGGLE_INPUTS: "inputs",
+    Action.TOGGLE_DENOISING: "denoising",
     Action.TOGGLE_TICKS: "ticks",
     Action.TOGGLE_GRIPPER: "gripper",
 }
@@ -53,6 +54,7 @@ _QUESTION_OF: dict[Action, tuple[Question | None, str]] = {
     Action.ASK_ATTENTION: (Attention(), ""),
     Action.ASK_SAMPLES: (Samples(), "samples"),
     Action.ASK_ENSEMBLE: (Ensemble(), "ensemble"),
+    Action.ASK_DENOISING: (Denoising(), "denoising"),
 }
 """Action to its question and to the overlay that draws the answer."""
 _SCALES = (0.75, 0.85, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0)

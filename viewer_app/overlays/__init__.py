@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from viewer_app.overlays.colours import (
     AXES,
     CLOSED,
+    DENOISED,
     ENSEMBLE,
     GHOST,
     INPUTS,
@@ -21,7 +22,7 @@ from viewer_app.overlays.colours import (
     WHISKER,
     Colour,
 )
-from viewer_app.overlays.others import ensemble, inputs, members, samples
+from viewer_app.overlays.others import denoising, ensemble, inputs, members, samples
 from viewer_app.overlays.primitives import Legend, Marker, Polyline, Primitive
 from viewer_app.overlays.sight import Sight
 from viewer_app.overlays.whiskers import ghosts, gripper, path, physics, ticks, whisker
@@ -29,6 +30,7 @@ from viewer_app.overlays.whiskers import ghosts, gripper, path, physics, ticks, 
 __all__ = [
     "AXES",
     "CLOSED",
+    "DENOISED",
     "ENSEMBLE",
     "GHOST",
     "INPUTS",
@@ -54,6 +56,7 @@ OVERLAYS: tuple[tuple[str, Callable[[Sight], Sequence[Primitive]]], ...] = (
     ("members", members),
     ("samples", samples),
     ("path", path),
+    ("denoising", denoising),
     ("ensemble", ensemble),
     ("inputs", inputs),
     ("physics", physics),

@@ -12,6 +12,9 @@ PHYSICS: Colour = (0.10, 0.85, 0.85)
 MEMBER: Colour = (0.46, 0.46, 0.48)
 ENSEMBLE: Colour = (0.00, 0.90, 0.00)
 SAMPLE: Colour = (0.50, 0.50, 0.50)
+NOISE: Colour = (0.60, 0.60, 0.60)
+DENOISED: Colour = (0.20, 1.00, 0.20)
+"""A denoising step's whisker goes from the first to the second."""
 
 INPUTS: tuple[Colour, ...] = (
     (1.00, 0.85, 0.20),
