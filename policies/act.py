@@ -18,13 +18,14 @@ from lerobot.policies.act.modeling_act import ACTPolicy
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from policies.answer import chunk_from, ensemble_weights
 from policies.checkpoint import Checkpoint
 from policies.inputs import Inputs, inputs_of
 from policies.model import decode_config, load_verified
 from policies.processors import Processors, load_processors
 from policies.progress import Progress, Report, within
 from policies.trial import try_once
-from viewer_app.types import ActionChunk, Float32Array, Observation, PolicyInfo, Want, WhiskersError, frozen
+from viewer_app.types import ActionChunk, Float32Array, Observation, PolicyInfo, Want, frozen
 
 
 class ActPolicy:
@@ -59,23 +60,11 @@ class ActPolicy:
             latency = time.perf_counter() - began
             if want.samples > 0 and self._model.config.use_vae:
                 extras["samples"] = frozen(self._samples(batch, want.samples, seed))
-        if not np.isfinite(actions).all():
-            raise WhiskersError(
-                f"Policy {self._info.name} answered the observation at {observations[-1].time:.2f} s with NaN or "
-                "infinity; look at what its cameras and its state showed there."
-            )
-        return ActionChunk(
-            start=start,
-            actions=frozen(actions),
-            seed=seed,
-            latency=latency,
-            model_actions=frozen(normalised[0].float().cpu().numpy()),
-            extras=MappingProxyType(extras),
-        )
+        return chunk_from(self._info, observations[-1], start, seed, latency, normalised, actions, extras)
 
     def ensemble_weights(self, coefficient: float) -> Float32Array:
-        """The weights of LeRobot's `ACTTemporalEnsembler`, oldest first. Shape (chunk_size,)."""
-        return frozen(torch.exp(-coefficient * torch.arange(self._info.chunk_size)).numpy())
+        """See `viewer_app.types.Policy`."""
+        return ensemble_weights(self._info.chunk_size, coefficient)
 
     def _in_scene_units(self, normalised: Tensor) -> Float32Array:
         """Shape (B, H, n) in and out."""

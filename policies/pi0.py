@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import AutoTokenizer
 
+from policies.answer import chunk_from, ensemble_weights
 from policies.checkpoint import CONFIG, PREPROCESSOR, Checkpoint, CheckpointError
 from policies.inputs import Inputs, inputs_of
 from policies.model import decode_config, load_verified
@@ -81,23 +82,11 @@ class Pi0Policy:
                 extras |= self._denoising(steps, normalised)
             if want.samples > 0:
                 extras["samples"] = frozen(self._samples(batch, self._noise(want.samples, generator)))
-        if not np.isfinite(actions).all():
-            raise WhiskersError(
-                f"Policy {self._info.name} answered the observation at {observation.time:.2f} s with NaN or "
-                "infinity; look at what its cameras and its state showed there."
-            )
-        return ActionChunk(
-            start=start,
-            actions=frozen(actions),
-            seed=seed,
-            latency=latency,
-            model_actions=frozen(normalised[0].float().cpu().numpy()),
-            extras=MappingProxyType(extras),
-        )
+        return chunk_from(self._info, observation, start, seed, latency, normalised, actions, extras)
 
     def ensemble_weights(self, coefficient: float) -> Float32Array:
-        """The weights of LeRobot's `ACTTemporalEnsembler`, oldest first. Shape (chunk_size,)."""
-        return frozen(torch.exp(-coefficient * torch.arange(self._info.chunk_size)).numpy())
+        """See `viewer_app.types.Policy`."""
+        return ensemble_weights(self._info.chunk_size, coefficient)
 
     def _noise(self, count: int, generator: torch.Generator) -> Tensor:
         """Shape (count, H, max_action_dim).
