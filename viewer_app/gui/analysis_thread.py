@@ -55,13 +55,14 @@ class AnalysisThread(Worker[Study, Analyst]):
         return _analyst(self._scene)
 
     def _work(self, tool: Analyst, wish: Study) -> None:
-        moment = (id(wish.trace), wish.step, wish.events, id(wish.answers), wish.choice.root, wish.choice.coefficient)
+        # The objects themselves, compared by identity: the id of one that is gone can be given to another.
+        moment = (wish.trace, wish.step, wish.events, wish.answers, wish.choice.root, wish.choice.coefficient)
         if moment != self._moment_of and self._due(self._moment_at, _MOMENT_PERIOD, wish):
             self._moment_of = moment
             self.moment = tool.moment(wish.trace, wish.length, wish.step, wish.choice, wish.answers)
             self._moment_at = time.monotonic()
         # A newer wish first: the figures of the moment are what someone who scrubs looks at.
-        episode = (id(wish.trace), wish.length, wish.events, wish.thresholds)
+        episode = (wish.trace, wish.length, wish.events, wish.thresholds)
         if not self.hurried and episode != self._episode_of and self._due(self._episode_at, _EPISODE_PERIOD, wish):
             self._episode_of = episode
             self.episode = tool.episode(wish.trace, wish.length, wish.thresholds)

@@ -91,4 +91,4 @@ class Curiosity:
 
 def _key(trace: Trace, step: int, kind: type[Question]) -> tuple[object, ...]:
     """A question about a moment. Settings and events of the head can change without a step; it is then another one."""
-    return id(trace), step, kind, id(trace.settings_at(step)), len(trace.events) if step == len(trace) else 0
+    return trace, step, kind, id(trace.settings_at(step)), len(trace.events) if step == len(trace) else 0

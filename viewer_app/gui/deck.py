@@ -152,11 +152,6 @@ class Deck:
         self.palette.update()
         self.messages.update()
 
-    @property
-    def tab(self) -> Tab:
-        """Which of the tabs is shown."""
-        return self._tab
-
     def show_tab(self, tab: Tab) -> None:
         """Show another tab."""
         self._tab = tab

@@ -70,6 +70,15 @@ class Desk:
         if isinstance(command, Ask):
             self._curiosity.heard(command)
         self._engine.send(command)
+        if isinstance(command, StopAsking):
+            self._leave_call()
+
+    def _leave_call(self) -> None:
+        """End the policy call of a question that was stopped, if it takes long: only its process can be stopped."""
+        view = self._engine.view
+        asking = view.lanes[0].asking if view is not None else None
+        if self._used is not None and asking is not None and time.monotonic() - asking.last > _LONG:
+            self._used.cancel()
 
     def frame(self, focus: Focus) -> Frame | None:
         """What a focus shows now, None while the engine is opening."""
@@ -171,9 +180,7 @@ class Desk:
             if self._used is not None:
                 self._used.cancel()
         elif frame is not None and frame.lane.asking is not None:
-            self._engine.send(StopAsking())
-            if self._used is not None and time.monotonic() - frame.lane.asking.last > _LONG:
-                self._used.cancel()
+            self.send(StopAsking())
 
     # Figures and questions.
 
@@ -186,7 +193,7 @@ class Desk:
             now: Wall clock. [s]
         """
         events, choice, answers = len(frame.trace.events), frame.focus.overlays, frame.lane.answers
-        key = (id(frame.trace), frame.length, frame.step, events, choice, id(answers), frame.focus.thresholds, playing)
+        key = (frame.trace, frame.length, frame.step, events, choice, answers, frame.focus.thresholds, playing)
         if key != self._study or (self._stale(frame) and now - self._studied_at > _AGAIN):
             self._study, self._studied_at = key, now
             thresholds = frame.focus.thresholds
@@ -215,7 +222,7 @@ class Desk:
             now: Wall clock. [s]
         """
         moment = (id(frame.trace), frame.step, len(frame.trace.events) if frame.step == frame.length else 0)
-        sight = (moment, id(frame.lane.answers), frame.focus.camera, frame.focus.overlays, width, height)
+        sight = (moment, frame.lane.answers, frame.focus.camera, frame.focus.overlays, width, height)
         moved = sight != self._sight
         if moved:
             self._sight, self._moved_at = sight, now
