@@ -37,9 +37,12 @@ class Action(Enum):
     ASK_SAMPLES = auto()
     ASK_ENSEMBLE = auto()
     ASK_DENOISING = auto()
+    ASK_SHADOW = auto()
     FREE_CAMERA = auto()
     PREVIOUS_CAMERA = auto()
     NEXT_CAMERA = auto()
+    NEXT_LANE = auto()
+    FIRST_DIVERGENCE = auto()
     PRESET_1 = auto()
     PRESET_2 = auto()
     PRESET_3 = auto()
@@ -55,6 +58,8 @@ class Action(Enum):
     TOGGLE_SAMPLES = auto()
     TOGGLE_INPUTS = auto()
     TOGGLE_DENOISING = auto()
+    TOGGLE_GUIDANCE = auto()
+    TOGGLE_SHADOW = auto()
     TOGGLE_TICKS = auto()
     TOGGLE_GRIPPER = auto()
     TAB_JOINTS = auto()
@@ -62,6 +67,8 @@ class Action(Enum):
     TAB_INPUTS = auto()
     TAB_MOTION = auto()
     TAB_FINDINGS = auto()
+    TAB_DENOISING = auto()
+    TAB_COMPARE = auto()
     TOGGLE_PANELS = auto()
     FULLSCREEN = auto()
     LARGER_TEXT = auto()
@@ -84,6 +91,8 @@ class Tab(Enum):
     INPUTS = "Inputs"
     MOTION = "Motion"
     FINDINGS = "Findings"
+    DENOISING = "Denoise"
+    COMPARE = "Compare"
 
 
 @dataclass(frozen=True)
@@ -121,9 +130,12 @@ ACTIONS: tuple[ActionEntry, ...] = (
     ActionEntry(Action.ASK_SAMPLES, _ASK, "What else would it have answered here? (samples)", ()),
     ActionEntry(Action.ASK_ENSEMBLE, _ASK, "What if it ensembled over time here?", ()),
     ActionEntry(Action.ASK_DENOISING, _ASK, "How does its chunk come out of noise here? (denoising)", ()),
+    ActionEntry(Action.ASK_SHADOW, _ASK, "What would the other policies do here? (shadow)", ()),
     ActionEntry(Action.FREE_CAMERA, _LOOK, "Free camera", ("Escape",)),
     ActionEntry(Action.PREVIOUS_CAMERA, _LOOK, "Previous camera of the scene", ("[",)),
     ActionEntry(Action.NEXT_CAMERA, _LOOK, "Next camera of the scene", ("]",)),
+    ActionEntry(Action.NEXT_LANE, _LOOK, "Next lane", ("Ctrl+L",)),
+    ActionEntry(Action.FIRST_DIVERGENCE, _TIME, "Where the lanes first diverge", ("Ctrl+D",)),
     ActionEntry(Action.PRESET_1, _LOOK, "Overview", ("1",)),
     ActionEntry(Action.PRESET_2, _LOOK, "Side view", ("2",)),
     ActionEntry(Action.PRESET_3, _LOOK, "Front view", ("3",)),
@@ -139,6 +151,8 @@ ACTIONS: tuple[ActionEntry, ...] = (
     ActionEntry(Action.TOGGLE_SAMPLES, _LOOK, "Show or hide samples of the policy", ()),
     ActionEntry(Action.TOGGLE_INPUTS, _LOOK, "Show or hide what the policy would do without each input", ()),
     ActionEntry(Action.TOGGLE_DENOISING, _LOOK, "Show or hide how the chunk comes out of noise", ()),
+    ActionEntry(Action.TOGGLE_GUIDANCE, _LOOK, "Show or hide what real-time chunking pulls the chunk towards", ()),
+    ActionEntry(Action.TOGGLE_SHADOW, _LOOK, "Show or hide what the other policies would do here", ()),
     ActionEntry(Action.TOGGLE_TICKS, _LOOK, "Show or hide the orientation along the whisker", ()),
     ActionEntry(Action.TOGGLE_GRIPPER, _LOOK, "Show or hide the gripper's opening along the whisker", ()),
     ActionEntry(Action.TAB_JOINTS, _WINDOW, "Tab: joints", ("Ctrl+1",)),
@@ -146,6 +160,8 @@ ACTIONS: tuple[ActionEntry, ...] = (
     ActionEntry(Action.TAB_INPUTS, _WINDOW, "Tab: inputs", ("Ctrl+3",)),
     ActionEntry(Action.TAB_MOTION, _WINDOW, "Tab: motion", ("Ctrl+4",)),
     ActionEntry(Action.TAB_FINDINGS, _WINDOW, "Tab: findings", ("Ctrl+5",)),
+    ActionEntry(Action.TAB_DENOISING, _WINDOW, "Tab: denoising", ("Ctrl+6",)),
+    ActionEntry(Action.TAB_COMPARE, _WINDOW, "Tab: compare", ("Ctrl+7",)),
     ActionEntry(Action.TOGGLE_PANELS, _WINDOW, "Show or hide the side panels", ("Tab",)),
     ActionEntry(Action.FULLSCREEN, _WINDOW, "Full screen", ("F11",)),
     ActionEntry(Action.LARGER_TEXT, _WINDOW, "Larger text", ("Ctrl+=",)),
@@ -166,6 +182,8 @@ TABS: dict[Action, Tab] = {
     Action.TAB_INPUTS: Tab.INPUTS,
     Action.TAB_MOTION: Tab.MOTION,
     Action.TAB_FINDINGS: Tab.FINDINGS,
+    Action.TAB_DENOISING: Tab.DENOISING,
+    Action.TAB_COMPARE: Tab.COMPARE,
 }
 
 PRESETS: tuple[Action, ...] = (

@@ -14,7 +14,17 @@ from panels.style import FAINT, RAISED, Metrics, Tag, hint
 from panels.writing import reveal
 from viewer_app.commands import Ask, StopAsking
 from viewer_app.insight import MomentInsight
-from viewer_app.questions import Ablation, Asking, Attention, Denoising, Ensemble, Occlusion, Question, Samples
+from viewer_app.questions import (
+    Ablation,
+    Asking,
+    Attention,
+    Denoising,
+    Ensemble,
+    Occlusion,
+    Question,
+    Samples,
+    Shadow,
+)
 from viewer_app.view import Frame, Show
 
 _SHORT = 0.3
@@ -48,6 +58,8 @@ def question_words(question: Question) -> str:
             return "attention"
         case Denoising():
             return "denoising steps"
+        case Shadow():
+            return "another lane's policy"
         case _:
             assert_never(question)
 

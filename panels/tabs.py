@@ -14,6 +14,8 @@ _HINTS = {
     Tab.INPUTS: "What each input does here",
     Tab.MOTION: "Seams between chunks, and how smooth the motion is",
     Tab.FINDINGS: "What is worth a look, and where to pause",
+    Tab.DENOISING: "How the chunk comes out of noise, of a policy that denoises",
+    Tab.COMPARE: "How the lanes differ, and from where on",
 }
 
 
@@ -38,6 +40,10 @@ class TabStrip:
     def place(self, x: int, y: int, width: int, height: int, metrics: Metrics) -> None:
         """Take a rectangle of the window."""
         dpg.configure_item(self.window, pos=(x, y), width=width, height=height)
+
+    def offer(self, tab: Tab, on: bool) -> None:
+        """Offer a tab, or hide one that has nothing to show in this session."""
+        dpg.configure_item(self._items[tab], show=on)
 
     def show(self, tab: Tab) -> None:
         """Mark a tab as the one that is shown."""

@@ -23,7 +23,7 @@ from policies.checkpoint import Checkpoint
 from policies.inputs import Inputs, inputs_of
 from policies.model import decode_config, load_verified
 from policies.processors import Processors, load_processors
-from policies.progress import Progress, Report, within
+from policies.progress import OnCall, Progress, Report, within
 from policies.trial import try_once
 from viewer_app.types import ActionChunk, Float32Array, Observation, PolicyInfo, Want, frozen
 
@@ -136,13 +136,14 @@ def _attention_into(extras: dict[str, NDArray[np.float32]], model: ACTPolicy, ca
             handle.remove()
 
 
-def load_act(checkpoint: Checkpoint, device: str, report: Report) -> ActPolicy:
+def load_act(checkpoint: Checkpoint, device: str, report: Report, on_call: OnCall) -> ActPolicy:
     """The policy of a checkpoint, verified and tried once.
 
     Args:
         checkpoint: A checkpoint of type `act`.
         device: torch's name of where the model is to run.
         report: Told the progress.
+        on_call: Not told anything: a call is one step.
 
     Raises:
         CheckpointError: If the checkpoint cannot be used.

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 
 from policies.checkpoint import CONFIG, Checkpoint, CheckpointError, read_checkpoint
 from policies.lazy_package import defer_init
-from policies.progress import Progress, Report, ignore, within
+from policies.progress import OnCall, Progress, Report, ignore, unheard, within
 from policies.source import find_folder
 from viewer_app.types import Policy, WhiskersError
 
-Loader = Callable[[Checkpoint, str, Report], Policy]
-"""(checkpoint, device, report) to the policy."""
+Loader = Callable[[Checkpoint, str, Report, OnCall], Policy]
+"""(checkpoint, device, report, on_call) to the policy."""
 
 
 def _act() -> Loader:
@@ -34,7 +34,7 @@ ADAPTERS: Mapping[str, Callable[[], Loader]] = {"act": _act, "pi0": _pi0, "tiny_
 """LeRobot's policy type to what imports its adapter."""
 
 
-def load(source: str, report: Report = ignore, device: str = "cpu") -> Policy:
+def load(source: str, report: Report = ignore, device: str = "cpu", on_call: OnCall = unheard) -> Policy:
     """The policy of a checkpoint, in this process.
 
     Sets torch to one thread. On two cores its second thread waits for the window and the physics, and they for it: a
@@ -44,6 +44,7 @@ def load(source: str, report: Report = ignore, device: str = "cpu") -> Policy:
         source: A folder, `demo:NAME` or a hub id. See `source.find_folder`.
         report: Told the progress; it may raise `LoadingCancelledError`.
         device: torch's name of where the model is to run.
+        on_call: Told during each call of the policy how far it is, where the policy takes several steps.
 
     Raises:
         WhiskersError: If there is no such checkpoint, or it cannot be used.
@@ -63,7 +64,7 @@ def load(source: str, report: Report = ignore, device: str = "cpu") -> Policy:
     report(Progress(f"Importing LeRobot's {checkpoint.kind}", 0.35))
     defer_init("lerobot.policies")
     load_kind = ADAPTERS[checkpoint.kind]()
-    policy = load_kind(checkpoint, device, within(report, 0.9, 1.0))
+    policy = load_kind(checkpoint, device, within(report, 0.9, 1.0), on_call)
     report(Progress("Ready", 1.0))
     return policy
 

@@ -26,7 +26,7 @@ from policies.checkpoint import CONFIG, PREPROCESSOR, Checkpoint, CheckpointErro
 from policies.inputs import Inputs, inputs_of
 from policies.model import decode_config, load_verified
 from policies.processors import Processors, load_processors
-from policies.progress import Progress, Report, within
+from policies.progress import OnCall, Progress, Report, within
 from policies.tiny_pi0.modeling_tiny_pi0 import TinyPI0Policy
 from policies.trial import try_once
 from viewer_app.types import ActionChunk, Float32Array, Observation, PolicyInfo, Want, WhiskersError, frozen
@@ -144,13 +144,14 @@ def _steps_into(steps: list[_Step] | None, model: PI0Policy) -> Iterator[None]:
         del model.model.denoise_step  # What remains is the method of the class.
 
 
-def load_pi0(checkpoint: Checkpoint, device: str, report: Report) -> Pi0Policy:
+def load_pi0(checkpoint: Checkpoint, device: str, report: Report, on_call: OnCall) -> Pi0Policy:
     """The policy of a checkpoint, verified and tried once.
 
     Args:
         checkpoint: A checkpoint of type `pi0` or `tiny_pi0`.
         device: torch's name of where the model is to run.
         report: Told the progress.
+        on_call: Told about each denoising step.
 
     Raises:
         CheckpointError: If the checkpoint cannot be used.

@@ -32,7 +32,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.progress import LoadingCancelledError, Progress
-from viewer_app.types import ActionChunk, Float32Array, Observation, Policy, PolicyInfo, Want, WhiskersError
+from viewer_app.types import (
+    ActionChunk,
+    CallProgress,
+    Float32Array,
+    Observation,
+    Policy,
+    PolicyInfo,
+    Want,
+    WhiskersError,
+)
 
 
 def _read_only[K, V](mapping: dict[K, V]) -> MappingProxyType[K, V]:
@@ -103,6 +112,7 @@ class PolicyProcess:
         self._device = device
         self._info: PolicyInfo | None = None
         self._busy = False
+        self._call: CallProgress | None = None
         self._cancelled = threading.Event()
         self._spawn()
 
@@ -170,6 +180,11 @@ class PolicyProcess:
                 array.setflags(write=False)
         return reply
 
+    @property
+    def call(self) -> CallProgress | None:
+        """How far the call in progress is, from any thread; None without one, or where the policy does not tell."""
+        return self._call
+
     def ensemble_weights(self, coefficient: float) -> Float32Array:
         """See `viewer_app.types.Policy`. To be called on the thread that predicts."""
         reply = self._ask(_EnsembleWeights(coefficient))
@@ -204,13 +219,16 @@ class PolicyProcess:
         try:
             self.wait()
             self._pipe.send(request)
-            reply: _Reply = self._pipe.recv()
+            reply: _Reply | CallProgress = self._pipe.recv()
+            while isinstance(reply, CallProgress):
+                self._call = reply
+                reply = self._pipe.recv()
         except (EOFError, OSError):
             error = self._end()
             self._state = Failed(error)
             raise error from None
         finally:
-            self._busy = False
+            self._busy, self._call = False, None
         if isinstance(reply, _Problem):
             raise _error(reply)
         return reply
@@ -231,6 +249,8 @@ class PolicyProcess:
         match message:
             case Progress():
                 self._state = Loading(message)
+            case CallProgress():
+                pass  # The load tries the policy once.
             case PolicyInfo():
                 self._state = self._loaded(message)
             case _Problem():
@@ -298,7 +318,7 @@ class _Line:
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
 
-    def send(self, message: Progress | PolicyInfo | _Reply) -> None:
+    def send(self, message: Progress | CallProgress | PolicyInfo | _Reply) -> None:
         try:
             self._pipe.send(message)
         except OSError:
@@ -317,7 +337,7 @@ def _load(source: str, device: str, line: _Line) -> Policy | None:
     try:
         from policies.load import load
 
-        policy = load(source, line.send, device)
+        policy = load(source, line.send, device, line.send)
     except _ParentGoneError:
         raise
     except WhiskersError as error:

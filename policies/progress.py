@@ -1,11 +1,11 @@
-"""How a long load says how far it is, and how it is stopped. Plain data; nothing of torch or LeRobot."""
+"""How a long load, and a long call, says how far it is, and how a load is stopped. Plain data; nothing of torch or LeRobot."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from viewer_app.types import WhiskersError
+from viewer_app.types import CallProgress, WhiskersError
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,20 @@ Report = Callable[[Progress], None]
 """Told the progress from time to time. It may raise `LoadingCancelledError` to stop the load."""
 
 
+OnCall = Callable[[CallProgress], None]
+"""Told how far a policy call is, after each denoising step."""
+
+
 class LoadingCancelledError(WhiskersError):
     """A person stopped the load."""
 
 
 def ignore(progress: Progress) -> None:
     """A report for callers that do not care."""
+
+
+def unheard(progress: CallProgress) -> None:
+    """A listener for callers that do not care how far a call is."""
 
 
 def within(report: Report, low: float, high: float) -> Report:

@@ -27,8 +27,9 @@ from viewer_app.view import Snippet, View
 from viewer_app.world import MujocoWorld
 
 FORMAT = "whiskers-recording"
-VERSION = 2
-"""Format 2 added overlap blending, simulated latency and late chunks; format 1 is read as having none."""
+VERSION = 3
+"""Format 2 added overlap blending, simulated latency and late chunks; format 3 the number of denoising steps, real-time
+chunking and mapped cameras. Earlier formats are read as having none of them."""
 MANIFEST = "recording.json"
 _TRACE_SUFFIX = ".wtr"
 

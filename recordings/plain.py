@@ -6,6 +6,7 @@ Floats survive exactly: JSON numbers are written with as many digits as tell the
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from types import MappingProxyType
 from typing import assert_never, cast
 
@@ -15,7 +16,7 @@ from recordings.blocks import Plain
 from viewer_app.blinding import Blind, BlindSetting
 from viewer_app.chunking import Chunking, FirstN, OverlapBlend, TemporalEnsemble
 from viewer_app.trace import Event, Settings
-from viewer_app.types import Float32Array, PolicyInfo, Scale, frozen
+from viewer_app.types import Float32Array, Guidance, PolicyInfo, Scale, frozen
 
 Table = dict[str, Plain]
 
@@ -27,6 +28,8 @@ def settings_to_plain(settings: Settings) -> Table:
         "prompt": settings.prompt,
         "reset_at_start": settings.reset_at_start,
         "delay": settings.delay,
+        "denoising_steps": settings.denoising_steps,
+        "guidance": None if settings.guidance is None else asdict(settings.guidance),
     }
 
 
@@ -46,7 +49,20 @@ def settings_from_plain(table: Plain) -> Settings:
         prompt=_str(table["prompt"]),
         reset_at_start=bool(table["reset_at_start"]),
         delay=_int(table.get("delay", 0)),  # format 1 has none
+        denoising_steps=_int(table.get("denoising_steps", 0)),  # formats 1 and 2 have neither
+        guidance=_guidance_from_plain(table.get("guidance")),
     )
+
+
+def _guidance_from_plain(table: Plain) -> Guidance | None:
+    if table is None:
+        return None
+    table = _table(table)
+    match table["schedule"]:
+        case "linear" | "exp" | "ones" | "zeros" as schedule:
+            return Guidance(_int(table["horizon"]), _float(table["weight"]), schedule)
+        case other:
+            raise ValueError(f"unknown schedule {other!r}")
 
 
 def event_to_plain(event: Event) -> Plain:
@@ -82,6 +98,9 @@ def policy_to_plain(policy: PolicyInfo | None) -> Plain:
         "state_scale": _scale_to_plain(policy.state_scale),
         "camera_mean": {name: list(mean) for name, mean in policy.camera_mean.items()},
         "device": policy.device,
+        "denoising_steps": policy.denoising_steps,
+        "guidable": policy.guidable,
+        "mapped_cameras": dict(policy.mapped_cameras),
     }
 
 
@@ -115,6 +134,12 @@ def policy_from_plain(table: Plain) -> PolicyInfo | None:
         state_scale=_scale_from_plain(table["state_scale"]),
         camera_mean=MappingProxyType({name: _colour(mean) for name, mean in _table(table["camera_mean"]).items()}),
         device=_str(table["device"]),
+        # Formats 1 and 2 have none of these.
+        denoising_steps=_int(table.get("denoising_steps", 0)),
+        guidable=bool(table.get("guidable", False)),
+        mapped_cameras=MappingProxyType(
+            {name: _str(key) for name, key in _table(table.get("mapped_cameras", {})).items()}
+        ),
     )
 
 

@@ -11,7 +11,7 @@ from viewer_app.blinding import Blind
 from viewer_app.breakpoints import Breakpoints
 from viewer_app.chunking import Chunking
 from viewer_app.questions import Question
-from viewer_app.types import Policy, Want
+from viewer_app.types import Guidance, Policy, Want
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ class Fork:
 
     trace: str
     step: int
-    lane: int = 0
+    lane: int | None = 0
+    """None branches every lane that has such a trace and step."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,22 @@ class SetDelay:
     """Simulate a latency of some control steps, from the next chunk on."""
 
     steps: int
+    lane: int | None = None
+
+
+@dataclass(frozen=True)
+class SetDenoisingSteps:
+    """Take so many steps from noise to action, from the next chunk on; 0 is the checkpoint's own number."""
+
+    steps: int
+    lane: int | None = None
+
+
+@dataclass(frozen=True)
+class SetGuidance:
+    """Real-time chunking from the next chunk on; None turns it off."""
+
+    guidance: Guidance | None
     lane: int | None = None
 
 
@@ -174,6 +191,8 @@ Command = (
     | Fork
     | SetChunking
     | SetDelay
+    | SetDenoisingSteps
+    | SetGuidance
     | SetBlinding
     | SetPrompt
     | MoveObject

@@ -28,6 +28,8 @@ from viewer_app.commands import (
     SetBreakpoints,
     SetChunking,
     SetDelay,
+    SetDenoisingSteps,
+    SetGuidance,
     SetPrompt,
     SetResetAtStart,
     SetStops,
@@ -37,6 +39,7 @@ from viewer_app.commands import (
     UsePolicy,
 )
 from viewer_app.lane import Lane
+from viewer_app.questions import Shadow
 from viewer_app.scene import Scene
 from viewer_app.types import Want, WhiskersError
 from viewer_app.view import View
@@ -173,7 +176,9 @@ class Engine:
                     text = f"policy reset at episode start {'on' if on else 'off'}"
                     each.change(replace(each.settings, reset_at_start=on), text)
             case Fork(trace, step, lane):
-                self._of(lane)[0].fork(trace, step)
+                lanes = self._of(lane)
+                for each in [each for each in lanes if each.has(trace, step)] or lanes:
+                    each.fork(trace, step)
                 self._paused_by = ""
             case SetChunking(chunking, lane):
                 for each in self._of(lane):
@@ -181,6 +186,12 @@ class Engine:
             case SetDelay(steps, lane):
                 for each in self._of(lane):
                     each.set_delay(steps)
+            case SetDenoisingSteps(steps, lane):
+                for each in self._of(lane):
+                    each.set_denoising_steps(steps)
+            case SetGuidance(guidance, lane):
+                for each in self._of(lane):
+                    each.set_guidance(guidance)
             case SetBlinding(_, _, lane):
                 for each in self._of(lane):
                     each.blind(command)
@@ -201,7 +212,11 @@ class Engine:
             case SetWant(want):
                 self.want = want
             case Ask(question, trace, step, lane):
-                self._of(lane)[0].ask(trace, step, question)
+                asked = self._of(lane)[0]
+                if isinstance(question, Shadow):
+                    asked.ask_another(question, trace, step, self._of(question.lane)[0])
+                else:
+                    asked.ask(trace, step, question)
             case StopAsking(lane):
                 for each in self._of(lane):
                     each.inquiries = []
@@ -220,7 +235,7 @@ class Engine:
     def _step_lanes(self) -> bool:
         """One control step in every lane that still has one to take."""
         wishes = self._wishes
-        due = [lane for lane in self.lanes if lane.policy is not None and not self._stops(lane)]
+        due = self._due()
         if not due:
             self._pause()
             if all(lane.policy is None for lane in self.lanes):
@@ -247,6 +262,14 @@ class Engine:
         if wishes.running and all(self._stops(lane) for lane in self.lanes if lane.policy is not None):
             self._pause()
         return True
+
+    def _due(self) -> list[Lane]:
+        """The lanes that take the next step. A lane that is behind, because it was branched or a step of it failed,
+        catches up first; one whose episode is over waits for the others."""
+        due = [lane for lane in self.lanes if lane.policy is not None and not self._stops(lane)]
+        due = [lane for lane in due if not lane.finished] or due
+        least = min((len(lane.trace) for lane in due), default=0)
+        return [lane for lane in due if len(lane.trace) == least]
 
     def _break(self, stepped: Sequence[Lane]) -> None:
         """Pause where a breakpoint's condition came true with the step just taken."""

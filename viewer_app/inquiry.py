@@ -27,11 +27,12 @@ from viewer_app.questions import (
     Occlusion,
     Question,
     Samples,
+    Shadow,
     cell_label,
 )
 from viewer_app.seen import Picture, seen_until, unblinded
-from viewer_app.trace import Trace
-from viewer_app.types import ActionChunk, Observation, Policy, Want, WhiskersError
+from viewer_app.trace import Settings, Trace
+from viewer_app.types import ActionChunk, Observation, Policy, Sampling, Want, WhiskersError
 
 
 def policy_seed(episode_seed: int, step: int) -> int:
@@ -46,7 +47,14 @@ class Inquiry:
     """One question on its way to an answer."""
 
     def __init__(
-        self, question: Question, trace: Trace, step: int, policy: Policy, picture: Picture, known: Answers
+        self,
+        question: Question,
+        trace: Trace,
+        step: int,
+        policy: Policy,
+        picture: Picture,
+        known: Answers,
+        settings: Settings | None = None,
     ) -> None:
         """
         Args:
@@ -56,6 +64,7 @@ class Inquiry:
             policy: Who is asked.
             picture: Renders a snapshot.
             known: Earlier answers, whose chunks are used again.
+            settings: Under which a policy that did not make the trace is asked; None are those of the trace.
 
         Raises:
             WhiskersError: If it cannot be asked; one sentence says why.
@@ -67,7 +76,9 @@ class Inquiry:
         self.step = step
         self._policy = policy
         self._picture = picture
-        self._known = _plain_chunks(trace, known)
+        self._settings = settings
+        # What made the trace knows its own answers; another policy's would be other ones.
+        self._known = _plain_chunks(trace, known) if settings is None else {}
         self._begun = False
         self._since = self._last = time.monotonic()
         self._calls = 0
@@ -128,7 +139,7 @@ class Inquiry:
                 if columns < 1 or rows < 1:
                     raise WhiskersError(f"An occlusion map has at least 1 x 1 cells, found {columns} x {rows}.")
                 return (self.step not in self._known) + columns * rows
-            case Attention() | Denoising():
+            case Attention() | Denoising() | Shadow():
                 return 1
             case _:
                 assert_never(self.question)
@@ -178,12 +189,15 @@ class Inquiry:
                 if "attention" not in self._base.extras:
                     raise WhiskersError(f"Policy {self._policy.info.name} has no cross-attention to show.")
                 yield
-            case Denoising():
-                self._base = self._ask(self.step, want=Want(denoising=True))
+            case Denoising(samples):
+                self._base = self._ask(self.step, want=Want(denoising=True, samples=samples))
                 if "denoising" not in self._base.extras:
                     raise WhiskersError(
                         f"Policy {self._policy.info.name} does not denoise: there are no steps to show."
                     )
+                yield
+            case Shadow():
+                self._base = self._ask(self.step)
                 yield
             case _:
                 assert_never(self.question)
@@ -208,16 +222,24 @@ class Inquiry:
         self, step: int, alter: Alter = lambda observation: observation, want: Want | None = None, salt: int = 0
     ) -> ActionChunk:
         if step not in self._seen:
-            self._seen = {step: seen_until(self.trace, step, self._policy.info, self._picture)}
+            seen = seen_until(self.trace, step, self._policy.info, self._picture, self._settings)
+            self._seen = {step: seen}
         seed = policy_seed(self.trace.seed, step)
         if salt:
             seed = int(np.random.SeedSequence([seed, salt]).generate_state(1)[0])
         begin = time.monotonic()
         observations = [alter(each) for each in self._seen[step]]
-        chunk = self._policy.predict(observations, step, seed, want if want is not None else Want())
+        want = replace(want or Want(), sampling=self._sampling(step))
+        chunk = self._policy.predict(observations, step, seed, want)
         self._seconds += time.monotonic() - begin
         self._calls += 1
         return chunk
+
+    def _sampling(self, step: int) -> Sampling:
+        if self._settings is not None:
+            # What is left of the trace's chunk is in another policy's units.
+            return Sampling(self._settings.denoising_steps)
+        return self.trace.sampling_at(step)
 
     def _blinded(self, names: Sequence[str], mode: Blind) -> Alter:
         """Blind inputs together. Frozen ones show the beginning of the episode: this moment's would change nothing."""
@@ -251,6 +273,6 @@ def _plain_chunks(trace: Trace, known: Answers) -> dict[int, ActionChunk]:
     for answer in known.about(trace):
         if isinstance(answer.question, Ensemble):
             found.update({int(step): chunk for step, chunk in answer.chunks.items()})
-        else:
+        elif not isinstance(answer.question, Shadow):
             found.setdefault(answer.step, answer.base)
     return found

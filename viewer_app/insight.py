@@ -31,6 +31,10 @@ class EpisodeInsight:
     tracking: tuple[Tracking, ...]
     """One a joint. [deg]"""
     findings: tuple[Finding, ...]
+    settled: tuple[Settled, ...] = ()
+    """Of the chunks whose denoising was recorded, in order."""
+    ranges: Ranges | None = None
+    """None where no chunk was made yet."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,108 @@ class EnsembleInsight:
     """What they took. [s]"""
 
 
+@dataclass(frozen=True, eq=False)
+class DenoisingInsight:
+    """How one chunk came out of noise in S denoising steps. Row S is the chunk itself."""
+
+    step: int
+    """The step whose observation it answers."""
+    times: FloatArray
+    """The policy's own time of each row. Shape (S + 1,)."""
+    mean: FloatArray
+    """Of the sample's numbers in the model's normalised units, as are the three below. Shape (S + 1,)."""
+    deviation: FloatArray
+    """Standard deviation. Shape (S + 1,)."""
+    smallest: FloatArray
+    """Shape (S + 1,)."""
+    largest: FloatArray
+    """Shape (S + 1,)."""
+    away: FloatArray
+    """Largest distance of the sample's whisker from the chunk's. Shape (S + 1,). [mm]"""
+    away_aim: FloatArray
+    """The same of the chunk that each step points to. Shape (S,). [mm]"""
+    away_model: FloatArray
+    """Root mean square distance of the sample from the chunk in normalised units. Shape (S + 1,)."""
+    away_aim_model: FloatArray
+    """The same of the chunk that each step points to. Shape (S,)."""
+    spread: FloatArray
+    """Largest distance of any draw of the noise from the mean of all at the chunk's end, by denoising step.
+    Shape (S + 1,), empty where only one was drawn. [mm]"""
+    settled: int
+    """The denoising step from which on the whisker stays within `SETTLED` of the chunk's."""
+    aim_settled: int
+    """The same of the chunk that the steps point to; S where only the last does."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """How early one chunk of an episode was within `SETTLED` of what it became."""
+
+    step: int
+    """The step whose observation it answers."""
+    steps: int
+    """Denoising steps that were taken."""
+    sample: int
+    """The denoising step from which on the sample was."""
+    aim: int
+    """The denoising step from which on what the steps point to was."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ranges:
+    """Between which values the actions of a trace's chunks lie, joint by joint."""
+
+    trace: Trace
+    length: int
+    chunks: int
+    """How many chunks were counted."""
+    model_low: FloatArray | None
+    """In the model's normalised units. Shape (n,). None where the chunks carry none."""
+    model_high: FloatArray | None
+    low: FloatArray
+    """In scene units. Shape (n,)."""
+    high: FloatArray
+    joint_low: FloatArray
+    """Between what the scene's actuators can be told, in scene units. Shape (n,)."""
+    joint_high: FloatArray
+    alarm: str
+    """One sentence where they look un-normalised, normalised twice, or out of reach; empty where all is well."""
+
+
+@dataclass(frozen=True, eq=False)
+class Divergence:
+    """How far two lanes are from each other, moment by moment, as far as both have got."""
+
+    lane: int
+    """The lane that is compared with lane 0."""
+    tip: FloatArray
+    """Distance of the end effectors. Shape (moments,). [mm]"""
+    object: FloatArray | None
+    """Distance of the task's objects. Shape (moments,). [mm] None where the task has none."""
+    joints: FloatArray
+    """Largest difference of any measured joint. Shape (moments,). [deg]"""
+
+    def first(self, apart: float) -> int | None:
+        """The first moment at which grippers or objects are farther apart than `apart` [mm]; None where none is."""
+        far = self.tip > apart
+        if self.object is not None:
+            far |= self.object > apart
+        return int(np.argmax(far)) if far.any() else None
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Figures about lanes beside each other."""
+
+    divergences: tuple[Divergence, ...]
+    """Of every lane but the first, from the first."""
+    ranges: tuple[Ranges | None, ...]
+    """Of every lane; None where no chunk was made yet."""
+    plans: tuple[float | None, ...]
+    """Largest distance of each lane's whisker from the first lane's at the moment looked at, both from the same
+    pose of lane 0's arm; None where one of them has no plan. [mm]"""
+
+
 @dataclass(frozen=True)
 class Effect:
     """What blinding one input changes."""
@@ -145,7 +251,11 @@ class MomentInsight:
     """By camera: mean over the chunk's rows of the decoder's cross-attention. Shape (rows, columns)."""
     saturated: tuple[bool, ...] = ()
     """Per joint: whether the actuator's limit cuts off the action of this step."""
+    denoising: DenoisingInsight | None = None
 
+
+SETTLED = 10.0
+"""A denoising step nearer than this to the chunk has found where to go. [mm]"""
 
 SAME = 0.5
 """Samples nearer than this to their mean are one line on any screen. [mm]"""

@@ -18,13 +18,15 @@ from viewer_app.chunking import Chunking, FirstN, OverlapBlend, TemporalEnsemble
 from viewer_app.commands import MoveObject, SetBlinding
 from viewer_app.fit import check_fit
 from viewer_app.inquiry import Inquiry, policy_seed
-from viewer_app.questions import Answers, Question
+from viewer_app.questions import Answers, Question, Shadow
 from viewer_app.scene import Scene
 from viewer_app.seen import seen_until
 from viewer_app.trace import Event, Settings, Trace, carried_from, default_settings
-from viewer_app.types import ActionChunk, Policy, Want, WhiskersError, World
+from viewer_app.types import ActionChunk, Guidance, Policy, Want, WhiskersError, World
 from viewer_app.view import LaneView, Latency, Snippet
 
+MOST_DENOISING_STEPS = 100
+"""More would be asked for by mistake only."""
 _LATENCIES = 500
 """How many policy calls the latency figures are taken over."""
 
@@ -121,16 +123,18 @@ class Lane:
         self._keep()
         self.trace = self._begin(seed, settings, carried)
 
+    def has(self, name: str, step: int) -> bool:
+        """Whether there is a trace of that name with such a step."""
+        traces = (self.trace, *(snippet.trace for snippet in self.earlier))
+        return any(trace.name == name and 0 <= step <= len(trace) for trace in traces)
+
     def fork(self, name: str, step: int) -> None:
         """Continue from a step of a trace; the trace keeps its old future under its own name.
 
         Raises:
             WhiskersError: If there is no such trace or step.
         """
-        known = {snippet.trace.name: snippet.trace for snippet in self.earlier} | {self.trace.name: self.trace}
-        if name not in known:
-            raise WhiskersError(f"No trace {name!r}; there are {', '.join(known)}.")
-        parent = known[name]
+        parent = self._known(name)
         if not 0 <= step <= len(parent):
             raise WhiskersError(f"Trace {name!r} has no step {step}; it has steps 0 to {len(parent)}.")
         if self.policy is None or parent.policy is None or parent.policy.digest != self.policy.info.digest:
@@ -144,7 +148,8 @@ class Lane:
     def change(self, settings: Settings, text: str) -> None:
         """Put other settings in force from the next step on."""
         now = self.settings
-        if (settings.blinding, settings.prompt) != (now.blinding, now.prompt):
+        shown = (settings.blinding, settings.prompt, settings.denoising_steps, settings.guidance)
+        if shown != (now.blinding, now.prompt, now.denoising_steps, now.guidance):
             self._head_changes()
         self.trace.set_settings(settings, text)
 
@@ -191,6 +196,32 @@ class Lane:
         steps = min(max(steps, 0), most)
         if steps != self.settings.delay:
             self.change(replace(self.settings, delay=steps), f"simulated latency {steps} step{'s' * (steps != 1)}")
+
+    def set_denoising_steps(self, steps: int) -> None:
+        """Take another number of steps from noise to action.
+
+        Raises:
+            WhiskersError: If the policy does not denoise.
+        """
+        if self.policy is None or not self.policy.info.denoising_steps:
+            raise WhiskersError("Only a policy that denoises has denoising steps; this one does not.")
+        own = self.policy.info.denoising_steps
+        steps = 0 if steps in (0, own) else min(max(steps, 1), MOST_DENOISING_STEPS)
+        if steps != self.settings.denoising_steps:
+            self.change(replace(self.settings, denoising_steps=steps), f"denoising steps {steps or own}")
+
+    def set_guidance(self, guidance: Guidance | None) -> None:
+        """Turn real-time chunking on, in some way, or off.
+
+        Raises:
+            WhiskersError: If the policy cannot be guided.
+        """
+        if guidance is not None and (self.policy is None or not self.policy.info.guidable):
+            raise WhiskersError("Real-time chunking needs a flow-matching policy whose LeRobot code supports it.")
+        if guidance == self.settings.guidance:
+            return
+        text = "off" if guidance is None else f"horizon {guidance.horizon}, weight {guidance.weight:g}"
+        self.change(replace(self.settings, guidance=guidance), f"real-time chunking {text}")
 
     def blind(self, command: SetBlinding) -> None:
         """Blind or unblind one input."""
@@ -242,6 +273,7 @@ class Lane:
         try:
             begin = self.trace.observed_at(step)
             observations = seen_until(self.trace, begin, self.policy.info, self.world.picture)
+            want = replace(want, sampling=self.trace.sampling_at(step))
             chunk = self.policy.predict(observations, begin, policy_seed(self.trace.seed, begin), want)
             chunk = replace(chunk, delay=step - begin)
         finally:
@@ -260,15 +292,37 @@ class Lane:
         Raises:
             WhiskersError: If there is no such moment, or nobody who could answer.
         """
-        known = {snippet.trace.name: snippet.trace for snippet in self.earlier} | {self.trace.name: self.trace}
-        if trace not in known:
-            raise WhiskersError(f"No trace {trace!r}; there are {', '.join(known)}.")
-        made_by = known[trace].policy
+        about = self._known(trace)
+        made_by = about.policy
         if self.policy is None or made_by is None or made_by.digest != self.policy.info.digest:
             raise WhiskersError(f"Trace {trace!r} was not made by the policy that is loaded; load that one to ask it.")
-        about = (question, known[trace], step)
+        self._inquire(question, about, step, self.policy, None)
+
+    def ask_another(self, question: Shadow, trace: str, step: int, other: Lane) -> None:
+        """Ask the policy of another lane about a moment of this one.
+
+        Raises:
+            WhiskersError: If there is no such moment, or nobody who could answer.
+        """
+        if other.policy is None:
+            raise WhiskersError("That lane has no policy yet; wait until it is loaded.")
+        self._inquire(question, self._known(trace), step, other.policy, other.settings)
+
+    def _inquire(self, question: Question, trace: Trace, step: int, policy: Policy, settings: Settings | None) -> None:
+        about = (question, trace, step)
         if all((each.question, each.trace, each.step) != about for each in self.inquiries):
-            self.inquiries.append(Inquiry(*about, self.policy, self.world.picture, self.answers))
+            self.inquiries.append(Inquiry(*about, policy, self.world.picture, self.answers, settings))
+
+    def _known(self, name: str) -> Trace:
+        """The trace of that name.
+
+        Raises:
+            WhiskersError: If there is none.
+        """
+        known = {snippet.trace.name: snippet.trace for snippet in self.earlier} | {self.trace.name: self.trace}
+        if name not in known:
+            raise WhiskersError(f"No trace {name!r}; there are {', '.join(known)}.")
+        return known[name]
 
     def go_on_asking(self) -> None:
         """Make the next policy call of the oldest question.

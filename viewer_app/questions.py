@@ -69,8 +69,18 @@ class Attention:
 class Denoising:
     """How does its chunk come out of noise? All steps of a policy that denoises (flow matching, diffusion)."""
 
+    samples: int = 0
+    """How many further draws of the noise to follow as well."""
 
-Question = Samples | Ensemble | Ablation | Occlusion | Attention | Denoising
+
+@dataclass(frozen=True)
+class Shadow:
+    """What would another lane's policy do here, with that lane's prompt, blinding and sampling?"""
+
+    lane: int
+
+
+Question = Samples | Ensemble | Ablation | Occlusion | Attention | Denoising | Shadow
 
 ALL_CAMERAS = "all cameras"
 """Label of the ablation that blinds every camera at once."""
@@ -113,16 +123,16 @@ class Answers:
     def __len__(self) -> int:
         return len(self._known)
 
-    def to(self, kind: type[Question], trace: Trace, step: int, camera: str = "") -> Answer | None:
+    def to(self, kind: type[Question], trace: Trace, step: int, which: str | int = "") -> Answer | None:
         """The answer to a kind of question about a moment, None where it was not asked.
 
         Args:
             kind: Class of the question.
             trace: Which trace.
             step: Which moment.
-            camera: For `Occlusion`: of which camera.
+            which: For `Occlusion` the camera, for `Shadow` the lane that was asked.
         """
-        return self._known.get((id(trace), step, (kind, camera)))
+        return self._known.get((id(trace), step, (kind, which)))
 
     def having(self, answer: Answer) -> Answers:
         """These and one more, in place of an older one to the same kind of question about the same moment."""
@@ -146,7 +156,13 @@ class Answers:
 
 
 def _kind(question: Question) -> object:
-    return type(question), question.camera if isinstance(question, Occlusion) else ""
+    match question:
+        case Occlusion(camera):
+            return Occlusion, camera
+        case Shadow(lane):
+            return Shadow, lane
+        case _:
+            return type(question), ""
 
 
 @dataclass(frozen=True)

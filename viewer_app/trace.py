@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from viewer_app.blinding import BlindSetting
 from viewer_app.chunking import Chunking, FirstN, TemporalEnsemble, is_due, observed_at, plan_from
-from viewer_app.types import ActionChunk, Float32Array, FloatArray, PolicyInfo, Readings
+from viewer_app.types import ActionChunk, Float32Array, FloatArray, Guidance, PolicyInfo, Readings, Sampling
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,10 @@ class Settings:
     delay: int = 0
     """Simulated latency: a chunk answers the observation of this many control steps ago, and its rows before now are
     dropped. A chunk that nothing precedes, after a reset, is not delayed: there is nothing to execute meanwhile."""
+    denoising_steps: int = 0
+    """Steps from noise to action, 0 for the checkpoint's own number."""
+    guidance: Guidance | None = None
+    """Real-time chunking, for policies that can be guided."""
 
 
 @dataclass(frozen=True)
@@ -241,6 +245,22 @@ class Trace:
     def observed_at(self, step: int) -> int:
         """Of which step the policy is shown the observation when a chunk is due at `step`."""
         return observed_at(self.chunks_in_force(step, asked_too=False), step, self.settings_at(step).delay)
+
+    def sampling_at(self, step: int, settings: Settings | None = None) -> Sampling:
+        """How a policy that is asked at `step` is to sample, the leftover that guides it included.
+
+        Args:
+            step: The control step at which the chunk is due.
+            settings: In place of those in force at the step.
+        """
+        settings = self.settings_at(step) if settings is None else settings
+        before = self.chunks_in_force(step, asked_too=False)
+        begin = observed_at(before, step, settings.delay)
+        last = before[-1].model_actions if before and settings.guidance is not None else None
+        leftover = None if last is None else last[begin - before[-1].start :]
+        if leftover is None or not len(leftover):
+            return Sampling(settings.denoising_steps)
+        return Sampling(settings.denoising_steps, settings.guidance, leftover, step - begin)
 
     def plan(self, step: int) -> Float32Array | None:
         """What the policy intends from `step` on, row 0 being what is executed at `step`, to the bit.

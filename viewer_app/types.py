@@ -68,7 +68,17 @@ class ActionChunk:
     model_actions: Float32Array | None = None
     """The same rows in the model's normalised units, where the policy has such. Shape (H, n)."""
     extras: Mapping[str, NDArray[np.float32]] = field(default_factory=lambda: MappingProxyType({}))
-    """What else was asked for: samples (K, H, n), denoising (S + 1, H, n), attention, progress."""
+    """What else was asked for. In scene units but where another unit is named:
+
+    `samples` (K, H, n): chunks for further draws of what is random;
+    `denoising` (S + 1, H, n): the sample before each of S denoising steps and, last, the chunk itself, whatever the
+    policy's own direction of time: noise first, action last;
+    `denoising_x0` (S, H, n): the chunk that each step's velocity, or noise estimate, points to;
+    `denoising_times` (S + 1,): the policy's own time of each row of `denoising`;
+    `denoising_model` (S + 1, H, n) and `denoising_x0_model` (S, H, n): the same two in the model's normalised units;
+    `samples_denoising` (K, S + 1, H, n): as `denoising`, of each sample;
+    `guidance` (H,): share of the leftover in each row, where real-time chunking guided the call;
+    `attention`, `attention:CAMERA`: see the adapter of ACT."""
     delay: int = 0
     """Control steps between the observation that it answers, which is that of `start`, and its arrival."""
 
@@ -178,16 +188,62 @@ class PolicyInfo:
     camera_mean: Mapping[str, tuple[float, float, float]] = field(default_factory=lambda: MappingProxyType({}))
     """Mean colour of each camera in the training statistics, RGB in [0, 1]."""
     device: str = "cpu"
+    denoising_steps: int = 0
+    """How many steps the checkpoint takes from noise to action, 0 for a policy that does not denoise."""
+    guidable: bool = False
+    """Whether real-time chunking can draw its chunks towards the one before."""
+    mapped_cameras: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The scene's camera to the checkpoint's name for it, where a person mapped one to the other."""
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """Real-time chunking: a new chunk is drawn, while it is denoised, towards what is left of the one before.
+
+    Source: LeRobot 0.6.1, `policies/rtc`; Black et al. 2025, "Real-Time Execution of Action Chunking Flow Policies".
+    """
+
+    horizon: int = 10
+    """Row of the new chunk from which on nothing pulls. The rows of the simulated latency are pulled fully."""
+    weight: float = 10.0
+    """The most that the pull may weigh against the policy's own velocity."""
+    schedule: Literal["linear", "exp", "ones", "zeros"] = "linear"
+    """How the pull fades from the rows of the latency to the horizon, in LeRobot's words."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sampling:
+    """How a policy that denoises is to come to its chunk. Any other ignores it."""
+
+    steps: int = 0
+    """Denoising steps, 0 for the checkpoint's own number."""
+    guidance: Guidance | None = None
+    leftover: Float32Array | None = None
+    """What is left of the chunk before, row 0 for the step of the newest observation. In the model's normalised units.
+    Shape (T, n). None where nothing guides."""
+    delay: int = 0
+    """Rows that will have been executed from the leftover before the new chunk arrives."""
 
 
 @dataclass(frozen=True)
 class Want:
-    """What a policy call should return besides the chunk. Everything off costs nothing."""
+    """What a policy call should return besides the chunk, which costs nothing while it is off, and how to sample."""
 
     samples: int = 0
     """How many further chunks to draw for the same observation."""
     denoising: bool = False
+    """Every denoising step, of the samples too."""
     attention: bool = False
+    sampling: Sampling = Sampling()
+
+
+@dataclass(frozen=True)
+class CallProgress:
+    """How far a policy call in progress is."""
+
+    done: int
+    """Denoising steps taken."""
+    total: int
 
 
 class Policy(Protocol):

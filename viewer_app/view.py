@@ -12,11 +12,11 @@ from types import MappingProxyType
 
 from viewer_app.breakpoints import Breakpoints
 from viewer_app.detectors import Thresholds
-from viewer_app.insight import EpisodeInsight, MomentInsight
+from viewer_app.insight import Comparison, EpisodeInsight, MomentInsight
 from viewer_app.questions import Answers, Asking
 from viewer_app.scene import Scene
 from viewer_app.trace import Settings, Trace
-from viewer_app.types import ImageArray, PolicyInfo, Want
+from viewer_app.types import CallProgress, ImageArray, PolicyInfo, Want
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,10 @@ class OverlayChoice:
     """What the policy would do without each of its inputs."""
     denoising: bool = False
     """How the chunk comes out of noise, step by step."""
+    shadow: bool = False
+    """What the policies of the other lanes would do here."""
+    guidance: bool = False
+    """Real-time chunking: what is left of the chunk before, and how strongly it pulls each row."""
     ticks: bool = False
     """Orientation of the root along the whisker."""
     gripper: bool = False
@@ -162,6 +166,12 @@ class OverlayChoice:
     """Site whose way the whiskers show; empty is the scene's end effector."""
     coefficient: float = 0.01
     """Of the what-if ensemble, in LeRobot's convention: above 0 trusts the oldest chunk most."""
+    denoising_step: int | None = None
+    """The denoising step that is drawn alone; None draws all."""
+    denoising_aim: bool = False
+    """Draw the chunk that each denoising step points to (x0), not the sample itself (x_t)."""
+    denoising_bundle: bool = True
+    """Draw the other draws of the noise that were asked for, too."""
 
     def having(self, overlay: str, on: bool) -> OverlayChoice:
         """The same choice with one overlay, given by its field's name, on or off."""
@@ -181,6 +191,8 @@ class Focus:
     overlays: OverlayChoice = field(default_factory=OverlayChoice)
     thresholds: Thresholds = field(default_factory=Thresholds)
     """When the detectors speak."""
+    apart: float = 10.0
+    """Lanes whose grippers or objects are farther from each other than this have diverged. [mm]"""
 
 
 @dataclass(frozen=True)
@@ -218,7 +230,22 @@ class Judge:
     thresholds: Thresholds
 
 
-Look = Seek | LookAtTrace | Aim | Show | Judge
+@dataclass(frozen=True)
+class LookAtLane:
+    """Look at another lane, at the same step."""
+
+    lane: int
+
+
+@dataclass(frozen=True)
+class Separate:
+    """Choose from which distance on lanes have diverged."""
+
+    apart: float
+    """[mm]"""
+
+
+Look = Seek | LookAtTrace | Aim | Show | Judge | LookAtLane | Separate
 
 
 @dataclass(frozen=True)
@@ -243,15 +270,40 @@ class Frame:
     """Figures about the step. It lags while they are being computed: it says itself of which step it is."""
     episode: EpisodeInsight | None = None
     """Figures about the trace, which lag behind its length while it grows."""
+    lanes: tuple[Frame, ...] = ()
+    """All lanes at the same moment, each as a frame of its own without these; the lane looked at is among them."""
+    lane_number: int = 0
+    """Which lane it is."""
+    comparison: Comparison | None = None
+    """Figures about the lanes beside each other. None for a single lane, and while they are being computed."""
+    call: CallProgress | None = None
+    """How far the lane's policy call in progress is, where the policy tells."""
+
+    def beside(self, number: int) -> Frame | None:
+        """The frame of another lane."""
+        return next((each for each in self.lanes if each.lane_number == number), None)
 
 
 def resolve(view: View, focus: Focus) -> Frame:
-    """The frame that a focus on a view gives. A focus past the end is brought back to it."""
-    lane = view.lanes[min(focus.lane, len(view.lanes) - 1)]
+    """The frame that a focus on a view gives. A focus past the end is brought back to it.
+
+    With several lanes the moment is one for all: the step looked at, as far as each lane has got.
+    """
+    number = min(focus.lane, len(view.lanes) - 1)
+    frame = _resolve_lane(view, focus, number)
+    if len(view.lanes) == 1:
+        return replace(frame, lanes=(frame,))
+    others = tuple(frame if other == number else _resolve_lane(view, focus, other) for other in range(len(view.lanes)))
+    return replace(frame, lanes=others)
+
+
+def _resolve_lane(view: View, focus: Focus, number: int) -> Frame:
+    lane = view.lanes[number]
     snippet = lane.snippet(focus.trace)
     writing = snippet is lane.now
     step = snippet.length if focus.step is None else min(max(focus.step, 0), snippet.length)
     return Frame(
+        lane_number=number,
         view=view,
         focus=focus,
         lane=lane,

@@ -8,6 +8,7 @@ import numpy as np
 
 from viewer_app.alternatives import denoising_at, effects_at, ensemble_at, predictions_of, samples_at
 from viewer_app.chunking import TemporalEnsemble
+from viewer_app.insight import SETTLED
 from viewer_app.overlays.colours import DENOISED, ENSEMBLE, INPUTS, MEMBER, NOISE, SAMPLE, WHISKER
 from viewer_app.overlays.primitives import Legend, Marker, Polyline, Primitive
 from viewer_app.overlays.sight import Sight, asked_at
@@ -16,9 +17,6 @@ from viewer_app.types import ActionChunk, FloatArray
 
 _DASH, _GAP = 3, 2
 """Rows of a path that is not executed that are drawn, and that are left out, in turn."""
-
-SETTLED = 10.0
-"""A denoising step nearer than this to the chunk has found where to go. [mm]"""
 
 
 def members(sight: Sight) -> Sequence[Primitive]:
