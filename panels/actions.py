@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from viewer_app.camera_names import CameraMapping
 from viewer_app.commands import Command
 from viewer_app.view import Look
 
@@ -29,6 +30,7 @@ class Action(Enum):
     FASTER = auto()
     RESET_EPISODE = auto()
     BRANCH = auto()
+    RESET_LANE = auto()
     RESET_POLICY = auto()
     CANCEL = auto()
     ASK_INPUTS = auto()
@@ -121,6 +123,7 @@ ACTIONS: tuple[ActionEntry, ...] = (
     ActionEntry(Action.SLOWER, _TIME, "Slower", ("-",)),
     ActionEntry(Action.FASTER, _TIME, "Faster", ("=",)),
     ActionEntry(Action.RESET_EPISODE, _EPISODE, "Reset the episode (the old one is kept)", ("Backspace",)),
+    ActionEntry(Action.RESET_LANE, _EPISODE, "Reset the episode of this lane alone; it then catches up", ()),
     ActionEntry(Action.BRANCH, _EPISODE, "Branch from the step looked at", ("Ctrl+B",)),
     ActionEntry(Action.RESET_POLICY, _EPISODE, "Reset the policy now: ask for a new chunk", ()),
     ActionEntry(Action.CANCEL, _EPISODE, "Cancel the loading, the policy call in progress, or the question", ()),
@@ -235,7 +238,7 @@ class ExportPlot:
     """Write a plot of what is looked at as a picture for print, or its numbers."""
 
     plot: str
-    """A key of `figures.PLOTS`: `joints`, `motion`, `ensemble` or `inputs`."""
+    """A key of `figures.PLOTS`: `joints`, `motion`, `ensemble`, `inputs` or `denoising`."""
     suffix: str
     """`png`, `pdf`, `svg` or `csv`."""
     unit: str = ""
@@ -249,7 +252,24 @@ class ShowTab:
     tab: Tab
 
 
-Request = Command | Look | Action | SetSpeed | OpenPath | ExportPlot | ShowTab
+@dataclass(frozen=True)
+class AddressLanes:
+    """Whether what is set in the panels counts for all lanes, or for the one looked at."""
+
+    all: bool
+
+
+@dataclass(frozen=True)
+class MapCameras:
+    """What a person decided about a checkpoint whose cameras are not the scene's."""
+
+    mapping: CameraMapping | None
+    """None gives the checkpoint up."""
+    lane: int = 0
+    """Whose policy it is."""
+
+
+Request = Command | Look | Action | SetSpeed | OpenPath | ExportPlot | ShowTab | AddressLanes | MapCameras
 Send = Callable[[Request], None]
 """How a panel asks for something. It only enqueues, and may be called from any callback."""
 

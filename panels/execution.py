@@ -8,15 +8,19 @@ from enum import StrEnum
 import dearpygui.dearpygui as dpg
 
 from panels.actions import Send
+from panels.guidance import GuidanceControls
+from panels.held_slider import HeldSlider
 from panels.style import DIM, Metrics, Tag, hint
 from panels.writing import reveal
 from viewer_app.chunking import Chunking, FirstN, OverlapBlend, TemporalEnsemble
-from viewer_app.commands import SetChunking, SetDelay
+from viewer_app.commands import SetChunking, SetDelay, SetDenoisingSteps
 from viewer_app.trace import Settings
 from viewer_app.types import PolicyInfo
 
 _DEFAULT_COEFFICIENT = 0.01
 """LeRobot's own example value, also the one of the ALOHA paper."""
+_MOST_DENOISING_STEPS = 50
+"""As far as the slider goes for a policy that takes fewer itself."""
 _PATIENCE = 3.0
 """How long a setting that was asked for is shown as such, while the engine has not answered. [s]"""
 
@@ -56,53 +60,13 @@ def usual_blend(n_action_steps: int, chunk_size: int) -> OverlapBlend:
     return OverlapBlend(advance, min((advance + 1) // 2, most_overlap(advance, chunk_size)))
 
 
-class _Slider:
-    """An integer whose value is taken when it is let go: each value on the way would be an intervention of its own."""
-
-    def __init__(self, words: str, low: int) -> None:
-        self._words = words
-        self._wanted: int | None = None
-        self.item: Tag = dpg.add_slider_int(
-            format=words, min_value=low, max_value=low + 1, default_value=low, clamped=True, callback=self._moved
-        )
-
-    def _moved(self, _sender: Tag, value: int) -> None:
-        self._wanted = int(value)
-
-    @property
-    def value(self) -> int:
-        return int(dpg.get_value(self.item))
-
-    def let_go(self) -> bool:
-        """Whether it was moved and then let go, once."""
-        if self._wanted is None or dpg.is_item_active(self.item):
-            return False
-        self._wanted = None
-        return True
-
-    def show(self, value: int) -> None:
-        """Write its value, unless a person holds it or it is the same."""
-        if self._wanted is None and not dpg.is_item_active(self.item) and self.value != value:
-            dpg.set_value(self.item, value)
-
-    def limit(self, low: int, high: int) -> None:
-        """Let it go up to `high`; where that leaves nothing to choose, it cannot be moved."""
-        state = (max(high, low + 1), high > low)
-        if dpg.get_item_user_data(self.item) != state:
-            dpg.configure_item(self.item, max_value=state[0], enabled=state[1], user_data=state)
-
-    def say(self, words: str) -> None:
-        """Write other words, `%d` being the value."""
-        if words != self._words:
-            self._words = words
-            dpg.configure_item(self.item, format=words)
-
-
 class ExecutionControls:
-    """A mode, a row of controls for it, and a slider for the latency."""
+    """A mode, a row of controls for it, a slider for the latency, and those of a policy that denoises."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
+        self._guidance = GuidanceControls(send)
+        self._own_steps = 0  # denoising steps of the checkpoint
         self._chunk_size = 1
         self._ms = 0.0  # duration of a control step [ms]
         self._coefficient_value = _DEFAULT_COEFFICIENT
@@ -113,7 +77,7 @@ class ExecutionControls:
     @property
     def text_fields(self) -> tuple[Tag, ...]:
         """While one of these is active, keys belong to it."""
-        return (self._coefficient, *(slider.item for slider in self._sliders))
+        return (self._coefficient, *(slider.item for slider in self._sliders), *self._guidance.text_fields)
 
     def build(self) -> None:
         """Make the widgets in the container that is open."""
@@ -125,7 +89,7 @@ class ExecutionControls:
             "overlap blending: ask every few steps, and cross-fade from the old chunk to the new one"
         )
         with dpg.group() as first_n:
-            self._steps = _Slider("n_action_steps %d", 1)
+            self._steps = HeldSlider("n_action_steps %d", 1)
             hint("How many actions of a chunk are executed before the policy is asked again. Ctrl+click to type")
         with dpg.group(horizontal=True) as ensemble:
             dpg.add_text("coefficient", color=DIM)
@@ -139,28 +103,36 @@ class ExecutionControls:
             )
             hint("c of exp(-c i), i = 0 the oldest chunk: above 0 trusts old chunks most. Enter applies")
         with dpg.group(horizontal=True) as blend:
-            self._advance = _Slider("advance %d", 1)
+            self._advance = HeldSlider("advance %d", 1)
             hint("How many control steps lie between two calls of the policy. Ctrl+click to type")
-            self._overlap = _Slider("overlap %d", 0)
+            self._overlap = HeldSlider("overlap %d", 0)
             hint(
                 "Over how many control steps the new chunk is blended in\n"
                 "At most advance, so that no chunk is left while it is still being blended in, and\n"
                 "at most chunk_size - advance, which is what the old chunk still has to say"
             )
         self._rows = {Mode.FIRST_N: first_n, Mode.ENSEMBLE: ensemble, Mode.BLEND: blend}
-        self._delay = _Slider("simulated latency %d", 0)
+        self._delay = HeldSlider("simulated latency %d", 0)
         hint(
             "Simulated latency in control steps, from the next chunk on\n"
             "A chunk answers the observation of that many steps ago; its first rows came too late and are dropped.\n"
             "The chunk after a reset is not delayed: there is nothing to execute meanwhile"
         )
-        self._sliders = (self._steps, self._advance, self._overlap, self._delay)
+        with dpg.group() as self._denoises:
+            self._denoising = HeldSlider("denoising steps %d", 1)
+            hint(
+                "How many steps the policy takes from noise to action, from the next chunk on: fewer are faster.\n"
+                "Ctrl+click to type"
+            )
+        self._guidance.build()
+        self._sliders = (self._steps, self._advance, self._overlap, self._delay, self._denoising)
 
     def place(self, inner: int, metrics: Metrics) -> None:
         """Take a width. [px]"""
         px = metrics.px
-        for slider in (self._steps, self._delay):
+        for slider in (self._steps, self._delay, self._denoising):
             dpg.configure_item(slider.item, width=inner)
+        self._guidance.place(inner, metrics)
         half = (inner - px(6)) // 2
         for slider in (self._advance, self._overlap):
             dpg.configure_item(slider.item, width=half)
@@ -180,6 +152,10 @@ class ExecutionControls:
         self._steps.limit(1, size)
         self._advance.limit(1, size)
         self._delay.limit(0, size - 1)
+        self._own_steps = policy.denoising_steps
+        reveal(self._denoises, policy.denoising_steps > 0)
+        self._denoising.limit(1, max(_MOST_DENOISING_STEPS, policy.denoising_steps))
+        self._guidance.offer(policy)
         usual = usual_blend(policy.n_action_steps, size)
         self._steps.show(min(policy.n_action_steps, size))
         self._advance.show(usual.advance)
@@ -191,6 +167,9 @@ class ExecutionControls:
     def update(self, settings: Settings) -> None:
         """Show the settings in force for the next step, and send what was let go."""
         self._send_changes()
+        steps = self._denoising.value
+        own = "" if steps == self._own_steps else f" (own: {self._own_steps})"
+        self._denoising.say(f"denoising steps %d{own}")
         self._overlap.limit(0, most_overlap(self._advance.value, self._chunk_size))
         delay = self._delay.value
         self._delay.say(f"simulated latency %d = {delay * self._ms:.0f} ms" if delay else "simulated latency %d")
@@ -207,6 +186,8 @@ class ExecutionControls:
                 self._advance.show(advance)
                 self._overlap.show(overlap)
         self._delay.show(settings.delay)
+        self._denoising.show(settings.denoising_steps or max(self._own_steps, 1))
+        self._guidance.show(settings.guidance)
         self._show_coefficient()
         self._show_mode(mode_of(settings.chunking))
 
@@ -232,6 +213,12 @@ class ExecutionControls:
             self._change(Mode.BLEND)
         if self._delay.let_go():
             self._send(SetDelay(self._delay.value))
+            self._hold()
+        if self._denoising.let_go():
+            steps = self._denoising.value
+            self._send(SetDenoisingSteps(0 if steps == self._own_steps else steps))
+            self._hold()
+        if self._guidance.send_changes():
             self._hold()
 
     def _chosen(self, _sender: Tag, text: str) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from viewer_app.joint_units import JointUnit, convert
 from viewer_app.scene import Scene
 from viewer_app.trace import Trace
-from viewer_app.types import Float32Array, FloatArray
+from viewer_app.types import Float32Array, FloatArray, PolicyInfo
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,13 @@ def curves(trace: Trace, length: int, step: int, unit: JointUnit, scene: Scene, 
         begin: Start of the window. [s]
         end: End of the window. [s]
     """
-    dt, policy = scene.control_dt, trace.policy
+    policy = trace.policy
 
     def seconds(begin_step: int, count: int) -> FloatArray:
-        return np.arange(begin_step, begin_step + count, dtype=np.float64) * dt
+        return np.arange(begin_step, begin_step + count, dtype=np.float64) * scene.control_dt
 
-    first = min(max(int(np.floor(begin / dt)) - 1, 0), length)
-    last = min(max(int(np.ceil(end / dt)) + 2, first + 1), length + 1)
-    state = np.asarray(trace.column("state", length), np.float32)[first:last]
+    first, last = _moments(length, scene, begin, end)
+    times, actual = measured(trace, length, unit, scene, policy, begin, end)
     action = np.asarray(trace.column("action", length), np.float32)[first : min(last, length)]
     plan = trace.plan(step)
     n = len(scene.spec.joints)
@@ -76,14 +75,45 @@ def curves(trace: Trace, length: int, step: int, unit: JointUnit, scene: Scene, 
     if action.shape[1] != n:
         action = np.zeros((0, n), np.float32)
     return Curves(
-        times=seconds(first, len(state)),
-        actual=convert(state, unit, scene, policy),
+        times=times,
+        actual=actual,
         command_times=seconds(first, len(action)),
         commanded=convert(action, unit, scene, policy),
         plan_times=seconds(step, len(rows)),
         predicted=convert(rows, unit, scene, policy),
         plan=plan,
     )
+
+
+def measured(
+    trace: Trace, length: int, unit: JointUnit, scene: Scene, policy: PolicyInfo | None, begin: float, end: float
+) -> tuple[FloatArray, FloatArray]:
+    """Measured joint positions in a window of time. Costs as much as the window is long.
+
+    Args:
+        trace: Whose joints.
+        length: How many of its steps may be read.
+        unit: Unit of the values.
+        scene: Of the trace.
+        policy: Whose normalised units these are, where the unit is normalised.
+        begin: Start of the window. [s]
+        end: End of the window. [s]
+
+    Returns:
+        Times [s], shape (M,), and values, shape (M, n). The last moment where the trace ends before the window.
+    """
+    first, last = _moments(length, scene, begin, end)
+    state = np.asarray(trace.column("state", length), np.float32)[first:last]
+    return np.arange(first, first + len(state), dtype=np.float64) * scene.control_dt, convert(
+        state, unit, scene, policy
+    )
+
+
+def _moments(length: int, scene: Scene, begin: float, end: float) -> tuple[int, int]:
+    """First moment of a window of time, and the one after its last, as far as there are any."""
+    dt = scene.control_dt
+    first = min(max(int(np.floor(begin / dt)) - 1, 0), length)
+    return first, min(max(int(np.ceil(end / dt)) + 2, first + 1), length + 1)
 
 
 FAN_MOST = 24

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import dearpygui.dearpygui as dpg
@@ -10,9 +10,9 @@ import dearpygui.dearpygui as dpg
 from panels.actions import ExportPlot, Send
 from panels.joint_curves import Fan, flow
 from panels.joint_marks import spread_words
-from panels.joint_plot import CURVES
+from panels.joint_plot import CURVES, lane_curve
 from panels.style import DIM, FAINT, HOVER, PRESSED, Metrics, Rgba, Tag, hint, text_width
-from viewer_app.insight import MomentInsight
+from viewer_app.insight import MomentInsight, lane_letter
 from viewer_app.joint_units import JointUnit
 
 _EXPORTS = {
@@ -58,8 +58,10 @@ class Head:
         """The unit chosen."""
         self._units: tuple[JointUnit, ...] = ()
         self._measured = 0  # width of a sample of text, which is known from the first frame on [px]
-        self._themes = _switch_themes()
+        self._parent = parent
+        self._themes = {"": _switch_theme(FAINT), **{curve.name: _switch_theme(curve.colour) for curve in CURVES}}
         self._switches: dict[str, Tag] = {}
+        self._lanes: dict[int, str] = {}  # the other lanes' labels
         for curve in CURVES:
             self._switches[curve.name] = dpg.add_button(
                 label=curve.label, parent=parent, callback=self._switch, user_data=curve.name
@@ -101,6 +103,29 @@ class Head:
         dpg.configure_item(self._combo, items=[unit.value for unit in units], default_value=self.unit.value)
         dpg.set_value(self._combo, self.unit.value)
 
+    def offer_lanes(self, others: Sequence[int], colours: Sequence[Rgba]) -> None:
+        """Name the other lanes in the legend.
+
+        Args:
+            others: Their numbers.
+            colours: Of all lanes, in turn.
+        """
+        self._lanes = {lane: f"━ {lane_letter(lane)}" for lane in others}
+        for lane, label in self._lanes.items():
+            name = lane_curve(lane)
+            if name not in self._switches:
+                self._themes[name] = _switch_theme(colours[lane % len(colours)])
+                self._switches[name] = dpg.add_button(
+                    label=label, parent=self._parent, callback=self._switch, user_data=name
+                )
+                letter = lane_letter(lane)
+                hint(f"Measured joint position in lane {letter} at the same moments.\nClick to show or hide it")
+                self.on.add(name)
+                self._dress(name)
+        for name, switch in self._switches.items():
+            if name.startswith("lane "):
+                dpg.configure_item(switch, show=name in map(lane_curve, others))
+
     def say(self, moment: MomentInsight | None, step: int) -> None:
         """Write how far apart the predictions of a step are, fainter while those of another step are known only."""
         dpg.set_value(self._words, spread_words(moment) if moment is not None else "")
@@ -136,6 +161,8 @@ class Head:
             dpg.configure_item(self._switches[curve.name], show=there)
             if there:
                 legend.append((self._switches[curve.name], text_width(curve.label, metrics) + px(4)))
+        for lane, label in self._lanes.items():
+            legend.append((self._switches[lane_curve(lane)], text_width(label, metrics) + px(4)))
         tools = [(self._combo, px(108))]
         tools += [(item, text_width(label, metrics) + px(14)) for label, item in self._buttons.items()]
         room, gap = width - px(14), px(5)
@@ -178,20 +205,16 @@ class Head:
         self._send(ExportPlot("joints", suffix, self.unit.value))
 
 
-def _switch_themes() -> dict[str, Tag]:
-    """The look of each switch of the legend; that of those which are off goes by the empty name."""
-
-    def theme(colour: Rgba) -> Tag:
-        with dpg.theme() as made, dpg.theme_component(dpg.mvAll):
-            dpg.add_theme_color(dpg.mvThemeCol_Text, colour)
-            for part, ground in (
-                (dpg.mvThemeCol_Button, (0, 0, 0, 0)),
-                (dpg.mvThemeCol_ButtonHovered, HOVER),
-                (dpg.mvThemeCol_ButtonActive, PRESSED),
-            ):
-                dpg.add_theme_color(part, ground)
-            dpg.add_theme_style(dpg.mvStyleVar_FramePadding, 2, 1)
-        tag: Tag = made
-        return tag
-
-    return {"": theme(FAINT), **{curve.name: theme(curve.colour) for curve in CURVES}}
+def _switch_theme(colour: Rgba) -> Tag:
+    """The look of a switch of the legend."""
+    with dpg.theme() as made, dpg.theme_component(dpg.mvAll):
+        dpg.add_theme_color(dpg.mvThemeCol_Text, colour)
+        for part, ground in (
+            (dpg.mvThemeCol_Button, (0, 0, 0, 0)),
+            (dpg.mvThemeCol_ButtonHovered, HOVER),
+            (dpg.mvThemeCol_ButtonActive, PRESSED),
+        ):
+            dpg.add_theme_color(part, ground)
+        dpg.add_theme_style(dpg.mvStyleVar_FramePadding, 2, 1)
+    tag: Tag = made
+    return tag

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import dearpygui.dearpygui as dpg
@@ -63,6 +63,11 @@ CURVES: tuple[Curve, ...] = (
 """In the order of the legend. The last two are there while a temporal ensemble is known."""
 
 
+def lane_curve(lane: int) -> str:
+    """Name of the curve of what another lane's joint did."""
+    return f"lane {lane}"
+
+
 class JointPlot:
     """Widgets of one joint."""
 
@@ -115,6 +120,7 @@ class JointPlot:
         self.cursor = dpg.add_inf_line_series([0.0], parent=self.y)
         self.pointer = dpg.add_inf_line_series([0.0], parent=self.y, show=False)
         self.series["then"] = dpg.add_scatter_series([], [], parent=self.y)
+        self._looks = {name: name for name in self.series}  # series to theme
         self.wear(themes)
         for curve in CURVES:
             self.show_curve(curve.name, curve.on)
@@ -122,7 +128,7 @@ class JointPlot:
     def wear(self, themes: dict[str, Tag]) -> None:
         """Take the series' colours and line widths."""
         for name, item in self.series.items():
-            dpg.bind_item_theme(item, themes[name])
+            dpg.bind_item_theme(item, themes[self._looks[name]])
         for band, item in enumerate(self.fan):
             dpg.bind_item_theme(item, themes[f"fan {band}"])
         for item, name in (
@@ -132,6 +138,19 @@ class JointPlot:
             (self.reach, "reach"),
         ):
             dpg.bind_item_theme(item, themes[name])
+
+    def add_lane(self, lane: int, look: str, themes: dict[str, Tag]) -> None:
+        """Make the curve of another lane, under those of the lane looked at.
+
+        Args:
+            lane: Its number.
+            look: Name of its theme.
+            themes: Of `series_themes`.
+        """
+        name = lane_curve(lane)
+        self.series[name] = dpg.add_line_series([], [], parent=self.y, before=self.series["actual"])
+        self._looks[name] = look
+        dpg.bind_item_theme(self.series[name], themes[look])
 
     def show(self, on: bool) -> None:
         """Show or hide all of it."""
@@ -184,8 +203,13 @@ def put(series: Tag, x: FloatArray, y: FloatArray) -> None:
     dpg.set_value(series, [np.ascontiguousarray(x), np.ascontiguousarray(y)])
 
 
-def series_themes(metrics: Metrics) -> dict[str, Tag]:
-    """The look of each series at a size of the text."""
+def series_themes(metrics: Metrics, lanes: Sequence[Rgba] = ()) -> dict[str, Tag]:
+    """The look of each series at a size of the text.
+
+    Args:
+        metrics: The size.
+        lanes: Colours of the lanes, in turn.
+    """
 
     def theme(colour: Rgba, width: float, marker: int | None = None, size: float = 1.1) -> Tag:
         with dpg.theme() as made, dpg.theme_component(dpg.mvAll):
@@ -208,6 +232,7 @@ def series_themes(metrics: Metrics) -> dict[str, Tag]:
         "ensembled": theme(ENSEMBLED, 1.8),
         "then": theme(THEN, 1.0, dpg.mvPlotMarker_Circle, 2.0),
         **{f"fan {band}": theme((*THEN[:3], alpha), 1.0) for band, alpha in enumerate(_FAN)},
+        **{lane_curve(lane): theme((*colour[:3], 220), 1.0) for lane, colour in enumerate(lanes)},
         "usual": theme((*UNUSUAL[:3], 130), 1.0),
         "reach": theme((*BAD[:3], 150), 1.0),
         "cursor": theme(_CURSOR, 1.0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import dearpygui.dearpygui as dpg
@@ -21,11 +22,13 @@ from panels.joint_curves import (
     with_margin,
 )
 from panels.joint_head import Head, Wishes
+from panels.joint_lanes import OtherLanes
 from panels.joint_marks import Told, ruler_for, saturation_of, tracking_words
 from panels.joint_plot import MARK, JointPlot, put, series_themes
 from panels.joint_table import TrackingTable
 from panels.joint_window import TimeWindow
 from panels.style import DIM, Metrics, Tag, text_width
+from panels.writing import to_rgba
 from viewer_app.chunking import TemporalEnsemble
 from viewer_app.insight import EpisodeInsight, MomentInsight
 from viewer_app.joint_units import JointUnit, units_for
@@ -40,8 +43,16 @@ _LEAST_SPAN = {JointUnit.SCENE: 4.0, JointUnit.DEGREES: 4.0, JointUnit.MODEL: 0.
 class JointsPanel:
     """One plot for each joint, the gripper's included, or a table of how well they follow."""
 
-    def __init__(self, send: Send, scene: Scene) -> None:
+    def __init__(self, send: Send, scene: Scene, lane_colours: Sequence[tuple[float, float, float]] = ()) -> None:
+        """
+        Args:
+            send: Takes what the panel asks for.
+            scene: Its joints are plotted.
+            lane_colours: Of the lanes, in turn, RGB in [0, 1]; without any the other lanes are not drawn.
+        """
         self._send = send
+        self._colours = [to_rgba(colour) for colour in lane_colours]
+        self._others = OtherLanes(self._colours)
         self._scene = scene
         self._ruler = ruler_for(JointUnit.SCENE, scene, None)
         self._time = TimeWindow(scene.control_dt)
@@ -76,7 +87,7 @@ class JointsPanel:
     def build(self, parent: Tag) -> None:
         """Make the widgets."""
         self.window = dpg.add_child_window(parent=parent, no_scrollbar=True, no_scroll_with_mouse=True)
-        self._themes = series_themes(self._metrics)
+        self._themes = series_themes(self._metrics, self._colours)
         wishes = Wishes(self._switch, self._time.follow, self._time.show_all, self._tabulate)
         self._head = Head(self.window, self._send, wishes)
         self._plots = [JointPlot(self.window, joint.name, self._themes) for joint in self._scene.spec.joints]
@@ -91,7 +102,7 @@ class JointsPanel:
     def place(self, x: int, y: int, width: int, height: int, metrics: Metrics) -> None:
         """Take a rectangle of the window."""
         if metrics != self._metrics:
-            old, self._themes = self._themes, series_themes(metrics)
+            old, self._themes = self._themes, series_themes(metrics, self._colours)
             for plot in self._plots:
                 plot.wear(self._themes)
             for theme in old.values():
@@ -169,7 +180,8 @@ class JointsPanel:
             or (self._moment is not None and self._moment.ensemble is not None)
         )
         empty = _nothing_to_plot(frame)
-        if ensembles != self._ensembles or empty != self._empty:
+        others = self._others.adopt(frame, self._head, self._plots, self._themes)
+        if others or ensembles != self._ensembles or empty != self._empty:
             self._ensembles, self._empty = ensembles, empty
             self._show_parts()
 
@@ -187,7 +199,8 @@ class JointsPanel:
 
     def _draw(self, frame: Frame, begin: float, end: float) -> None:
         asked = len(frame.trace.chunks)
-        key = (id(frame.trace), frame.length, frame.step, asked, begin, end, frozenset(self._head.on))
+        others = self._others.key(frame)
+        key = (id(frame.trace), frame.length, frame.step, asked, others, begin, end, frozenset(self._head.on))
         moved = key != self._drawn
         if moved:
             self._drawn, self._shown = key, (begin, end)
@@ -207,6 +220,7 @@ class JointsPanel:
         apart = self._metrics.px(3) / (dt * second)
         then = fan(frame.trace, frame.step, unit, self._scene, begin, end, apart) if "then" in on else None
         self._fan = then
+        self._others.draw(frame, self._plots, on, unit, (begin, end), self._plot_width)
         if then is not None:
             self._head.say_fan(then)
         for joint, plot in enumerate(self._plots):
@@ -257,6 +271,7 @@ class JointsPanel:
             **self._said,
         }
         shown = [named[name] for name in named if name in self._head.on]
+        shown += self._others.drawn
         parts = [values[(times >= begin) & (times <= end)] for times, values in shown]
         parts += self._fan.values if self._fan is not None else ()
         least = _LEAST_SPAN[self._ruler.unit]

@@ -132,7 +132,8 @@ class PolicyPanel:
         loaded = frame.lane.policy
         info = loaded if loaded is not None and (frame.at_head or frame.trace.policy is None) else frame.trace.policy
         facts = (info, loaded)
-        if facts != self._facts_shown:
+        # By identity: two lanes may have equal policies.
+        if self._facts_shown is None or any(a is not b for a, b in zip(facts, self._facts_shown, strict=True)):
             self._facts_shown = facts
             self._show_facts(info, loaded)
         if info is not None:

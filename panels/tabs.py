@@ -32,6 +32,11 @@ class TabStrip:
             parent=parent, no_scrollbar=True, no_scroll_with_mouse=True, border=False, height=24
         )
         self._bar = dpg.add_tab_bar(parent=self.window, callback=self._chosen)
+        # Seven of them are to fit into the narrowest column.
+        with dpg.theme() as narrow, dpg.theme_component(dpg.mvAll):
+            dpg.add_theme_style(dpg.mvStyleVar_FramePadding, 3, 3)
+            dpg.add_theme_style(dpg.mvStyleVar_ItemInnerSpacing, 2, 2)
+        dpg.bind_item_theme(self.window, narrow)
         for tab in Tab:
             self._items[tab] = dpg.add_tab(label=tab.value, parent=self._bar)
             with dpg.tooltip(self._items[tab], delay=0.4, hide_on_activity=True):

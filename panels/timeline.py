@@ -143,12 +143,12 @@ class TimelinePanel:
         events = len(trace.events)
         others = [snippet for snippet in (*frame.lane.earlier, frame.lane.now) if snippet.trace is not trace]
         findings = frame.episode.findings if frame.episode is not None and frame.episode.trace is trace else ()
-        key = (id(trace), length, events, len(others), findings, self._strip)
+        key = (id(trace), length, frame.reach, events, len(others), findings, self._strip)
         if key == self._drawn:
             return
         self._drawn = key
         self._marks = marks = marks_of(trace, length, others, findings)
-        self._domain = domain_for(length, frame.view.scene.spec.task.max_steps)
+        self._domain = domain_for(frame.reach, frame.view.scene.spec.task.max_steps)
         colours = [paint(colour) for colour in PHASES]
         paint_band(
             marks,
@@ -229,7 +229,7 @@ class TimelinePanel:
         label = "❚❚ Pause" if transport.playing else "▶ Play"
         time = np.asarray(frame.trace.column("time", frame.length))
         begin, now, end = float(time[0]), float(time[frame.step]), float(time[-1])
-        back = frame.step - frame.length
+        back = frame.clock - frame.reach
         _set_label(self._play, label)
         write_value(self._speed, _speed_text(transport.speed))
         write_value(self._where, f"step {frame.step} / {frame.length}   {now - begin:.2f} s / {end - begin:.2f} s")
@@ -245,7 +245,7 @@ class TimelinePanel:
 
     def _show_head(self, frame: Frame) -> None:
         _, top, _, height = self._strip
-        x, r = self._x(frame.step), self._metrics.px(5)
+        x, r = self._x(frame.clock), self._metrics.px(5)
         dpg.configure_item(self._head, p1=(x, top - r), p2=(x, top + height + r))
         y = top + height
         dpg.configure_item(self._knob, p1=(x - r, y + 2 * r), p2=(x + r, y + 2 * r), p3=(x, y + r / 2))
@@ -262,9 +262,9 @@ class TimelinePanel:
         down = bool(dpg.is_mouse_button_down(dpg.mvMouseButton_Left))
         if hovered and dpg.is_mouse_button_clicked(dpg.mvMouseButton_Left):
             self._scrubbing = True
-        step = min(max(round(x / max(width, 1) * self._domain), 0), frame.length)
+        step = min(max(round(x / max(width, 1) * self._domain), 0), frame.reach)
         if self._scrubbing:
-            if step != frame.step:
+            if step != frame.clock:
                 self._send(Seek(step))
             self._scrubbing = down
         self._show_tip(frame, step, hovered or self._scrubbing, mouse_x)

@@ -118,6 +118,18 @@ def inputs_of(config: PreTrainedConfig, checkpoint: Checkpoint) -> Inputs:
     return Inputs(checkpoint.name, cameras, sizes[STATE], sizes[ENVIRONMENT_STATE])
 
 
+def require_prompt(policy: str, observation: Observation) -> None:
+    """For policies that read text.
+
+    Raises:
+        WhiskersError: If the observation has no prompt.
+    """
+    if not observation.task.strip():
+        raise WhiskersError(
+            f"Policy {policy} reads a prompt, and there is none; write in a few words what it is to do."
+        )
+
+
 def _camera_name(key: str) -> str:
     """The scene's name of LeRobot's `observation.images.NAME`, or of a lone `observation.image`."""
     return key.removeprefix(_IMAGES) if key.startswith(_IMAGES) else key.removeprefix("observation.")

@@ -30,7 +30,39 @@ def _pi0() -> Loader:
     return load_pi0
 
 
-ADAPTERS: Mapping[str, Callable[[], Loader]] = {"act": _act, "pi0": _pi0, "tiny_pi0": _pi0}
+def _pi05() -> Loader:
+    from policies.pi05 import load_pi05
+
+    return load_pi05
+
+
+def _smolvla() -> Loader:
+    from policies.smolvla import load_smolvla
+
+    return load_smolvla
+
+
+def _diffusion() -> Loader:
+    from policies.diffusion import load_diffusion
+
+    return load_diffusion
+
+
+def _multi_task_dit() -> Loader:
+    from policies.multi_task_dit import load_multi_task_dit
+
+    return load_multi_task_dit
+
+
+ADAPTERS: Mapping[str, Callable[[], Loader]] = {
+    "act": _act,
+    "pi0": _pi0,
+    "tiny_pi0": _pi0,
+    "pi05": _pi05,
+    "smolvla": _smolvla,
+    "diffusion": _diffusion,
+    "multi_task_dit": _multi_task_dit,
+}
 """LeRobot's policy type to what imports its adapter."""
 
 

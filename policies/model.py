@@ -6,22 +6,28 @@ names and shapes are compared before anything is allocated, and values after loa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
+from math import prod
 
 import draccus
 import torch
 from draccus.utils import DecodingError
 from lerobot.configs.policies import PreTrainedConfig
 from lerobot.policies.pretrained import PreTrainedPolicy
-from safetensors.torch import load_file
+from safetensors import safe_open
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from policies.checkpoint import CONFIG, WEIGHTS, Checkpoint, CheckpointError
-from policies.progress import Progress, Report
+from policies.progress import Progress, Report, within
 
 _SHOWN = 3
 """How many tensor names a complaint lists."""
+_AT_A_TIME = 1 << 26
+"""How many numbers of the weights are read at a time, unless a single tensor has more."""
+_PART = 1 << 24
+"""How many numbers of a tensor are compared at a time."""
 _LONGEST = 300
 """How much of a library's own complaint is passed on. [character]"""
 
@@ -63,6 +69,8 @@ def load_verified[P: PreTrainedPolicy](
 ) -> tuple[P, int]:
     """A model with the checkpoint's weights, ready to predict, and how many tensors were compared and found equal.
 
+    Beside the model itself, memory holds a small part of the file at a time. No parameter asks for gradients.
+
     Args:
         checkpoint: Where the weights are.
         build: Makes the untrained model.
@@ -76,15 +84,35 @@ def load_verified[P: PreTrainedPolicy](
     with torch.device("meta"):
         _check_specs(checkpoint, _built(checkpoint, build).state_dict(keep_vars=True))
     report(Progress("Building the model", 0.05))
-    model = _built(checkpoint, build)
-    report(Progress("Reading the weights", 0.4))
-    tensors = load_file(checkpoint.weights)
-    _check_finite(checkpoint, tensors)
-    # Not strict, because names and shapes were compared and tied weights are in the file only once.
-    model.load_state_dict(tensors, strict=False)
+    with _Undrawn():  # type: ignore[no-untyped-call]  # torch leaves it untyped.
+        model = _built(checkpoint, build)
+    model.requires_grad_(False)
+    _fill(checkpoint, model, within(report, 0.2, 0.7))
     model.to(device)
     model.eval()
-    return model, _verified(checkpoint, model.state_dict(), tensors, report)
+    _verify(checkpoint, model.state_dict(), within(report, 0.7, 1.0))
+    return model, len(checkpoint.tensors)
+
+
+class _Undrawn(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped.
+    """While in force, no random numbers are drawn into large tensors: the file's values take their place, and drawing
+    billions of them takes minutes. Memory that nobody writes to is not taken either."""
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        if func in _DRAWS and isinstance(args[0], Tensor) and args[0].numel() > _LARGE:
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
+_DRAWS = tuple(each.default for each in (torch.ops.aten.normal_, torch.ops.aten.uniform_, torch.ops.aten.erfinv_))
+_LARGE = 1 << 14
+"""How many numbers take a while to draw."""
 
 
 def reason(error: BaseException) -> str:
@@ -135,8 +163,15 @@ def _check_specs(checkpoint: Checkpoint, expected: Mapping[str, Tensor]) -> None
             )
 
 
-def _check_finite(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> None:
-    broken = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+def _fill(checkpoint: Checkpoint, model: PreTrainedPolicy, report: Report) -> None:
+    """Put the file's values into the model, cast to the model's types."""
+    broken = []
+    for tensors in _values(checkpoint, "Reading the weights", report):
+        for name, value in tensors.items():
+            if value.is_floating_point() and not all(part.isfinite().all() for part in _parts(value)):
+                broken.append(name)
+        # Not strict, because names and shapes were compared and this is only a part of them.
+        model.load_state_dict(tensors, strict=False)
     if broken:
         raise CheckpointError(
             f"Checkpoint file {checkpoint.weights} holds NaN or infinity in {_some(broken)}; take an earlier "
@@ -144,23 +179,47 @@ def _check_finite(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> None
         )
 
 
-def _verified(
-    checkpoint: Checkpoint, state: Mapping[str, Tensor], tensors: Mapping[str, Tensor], report: Report
-) -> int:
-    """How many of the file's tensors are in the model to the bit, cast to the model's type. It must be all."""
-    different = []
-    for index, (name, tensor) in enumerate(tensors.items()):
-        if index % 50 == 0:
-            report(Progress(f"Verifying {len(tensors)} tensors", 0.7 + 0.3 * index / len(tensors)))
-        value = state[name]
-        if not torch.equal(value.cpu(), tensor.to(value.dtype)):
-            different.append(name)
+def _verify(checkpoint: Checkpoint, state: Mapping[str, Tensor], report: Report) -> None:
+    """Each of the file's tensors must be in the model to the bit, cast to the model's type."""
+    text = f"Verifying {len(checkpoint.tensors)} tensors"
+    different = [
+        name
+        for tensors in _values(checkpoint, text, report)
+        for name, value in tensors.items()
+        if not _same(state[name], value)
+    ]
     if different:
         raise CheckpointError(
             f"Checkpoint file {checkpoint.weights}: {_some(different)} did not reach the model; the installed LeRobot "
             "does not load this checkpoint, so open it with the version that saved it."
         )
-    return len(tensors)
+
+
+def _values(checkpoint: Checkpoint, text: str, report: Report) -> Iterator[dict[str, Tensor]]:
+    """The file's tensors by name, some at a time. The file is mapped anew each time: what was read of it would stay in
+    memory until it is closed."""
+    sizes = {name: prod(spec.shape) for name, spec in checkpoint.tensors.items()}
+    total, done = sum(sizes.values()) or 1, 0
+    names = list(sizes)
+    while names:
+        report(Progress(text, done / total))
+        size, taken = 0, 0
+        while taken < len(names) and (taken == 0 or size + sizes[names[taken]] <= _AT_A_TIME):
+            size, taken = size + sizes[names[taken]], taken + 1
+        with safe_open(checkpoint.weights, framework="pt") as file:
+            yield {name: file.get_tensor(name) for name in names[:taken]}
+        names, done = names[taken:], done + size
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    """Whether `b`, cast to the type of `a`, is `a` to the bit."""
+    pairs = zip(_parts(a), _parts(b), strict=True)
+    return all(torch.equal(part.cpu(), other.to(part.dtype)) for part, other in pairs)
+
+
+def _parts(tensor: Tensor) -> tuple[Tensor, ...]:
+    """All its numbers, a few at a time, so that what is computed of them takes little memory."""
+    return torch.split(tensor.reshape(-1), _PART)
 
 
 def _some(names: list[str]) -> str:

@@ -26,6 +26,7 @@ from lerobot.processor.converters import (
     transition_to_policy_action,
 )
 from torch import Tensor
+from transformers import AutoTokenizer
 
 from policies.checkpoint import CONFIG, POSTPROCESSOR, PREPROCESSOR, Checkpoint, CheckpointError, migration
 from policies.inputs import STATE, Inputs
@@ -138,9 +139,27 @@ def _pipeline(checkpoint: Checkpoint, name: str, device: str) -> PolicyProcessor
             to_output=transition_to_batch if first else transition_to_policy_action,
         )
     except Exception as error:  # LeRobot's steps, fed a file from anywhere, raise whatever they like.
+        _check_tokenizers(checkpoint, name)
         raise CheckpointError(
             f"Checkpoint file {checkpoint.folder / name} is not valid ({reason(error)}); copy or save it again."
         ) from error
+
+
+def _check_tokenizers(checkpoint: Checkpoint, pipeline: str) -> None:
+    """Complain if the tokenizer that a step names cannot be had."""
+    for step in checkpoint.steps[pipeline]:
+        settings = step.get("config")
+        if step.get("registry_name") != "tokenizer_processor" or not isinstance(settings, dict):
+            continue
+        name = str(settings.get("tokenizer_name"))
+        try:
+            AutoTokenizer.from_pretrained(name)
+        except Exception as error:  # transformers raises whatever it likes, with pages of advice.
+            raise CheckpointError(
+                f"Checkpoint file {checkpoint.folder / pipeline} needs the tokenizer {name!r}, which is not here; "
+                f"download it once with `hf download {name}` (after `hf auth login` where it is gated), or set its "
+                "tokenizer_name to a folder that holds it."
+            ) from error
 
 
 def _check_feature(

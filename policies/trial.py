@@ -16,9 +16,18 @@ _PROMPT = "pick up the block"
 
 
 def try_once(
-    predict: Callable[[Sequence[Observation], int, int, Want], ActionChunk], inputs: Inputs, checkpoint: Checkpoint
+    predict: Callable[[Sequence[Observation], int, int, Want], ActionChunk],
+    inputs: Inputs,
+    checkpoint: Checkpoint,
+    n_obs_steps: int = 1,
 ) -> None:
     """Call `predict` once, so that what cannot work is told now and the first step is not the slowest.
+
+    Args:
+        predict: The policy's.
+        inputs: What it reads.
+        checkpoint: For complaints.
+        n_obs_steps: How many observations it reads.
 
     Raises:
         CheckpointError: If it fails, or answers with NaN or infinity.
@@ -31,7 +40,7 @@ def try_once(
         environment_state=np.zeros(inputs.n_environment_state, np.float32) if inputs.n_environment_state else None,
     )
     try:
-        predict([blank], 0, 0, Want())
+        predict([blank] * n_obs_steps, 0, 0, Want())
     except WhiskersError as error:  # The observation fits, so it is the answer that was refused.
         raise CheckpointError(
             f"Checkpoint {checkpoint.folder} answers a blank observation with NaN or infinity; its weights or "

@@ -7,7 +7,9 @@ as raw array bytes, all little-endian. Nothing here knows what the blocks are ab
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -126,7 +128,7 @@ def read_blocks(data: bytes) -> Iterator[Block | Torn]:
             return
         try:
             yield _block(data[begin : begin + head_length], data[begin + head_length : end])
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, LookupError, RecursionError):
             yield Torn(offset, "a block's description does not fit its content")
             return
         offset = end
@@ -134,13 +136,17 @@ def read_blocks(data: bytes) -> Iterator[Block | Torn]:
 
 def _block(head: bytes, payload: bytes) -> Block:
     header = json.loads(head)
+    if not isinstance(header, dict):
+        raise ValueError("the header is not a table")
     arrays: dict[str, NDArray[np.generic]] = {}
     at = 0
     for name, code, shape in header.pop("arrays"):
+        if not isinstance(name, str) or not re.fullmatch(r"[<|][fiub][1248]", code):
+            raise ValueError("an array is neither of numbers nor of truth values")
         kind = np.dtype(code)
-        if kind.hasobject:
-            raise ValueError("arrays of objects are not numbers")
-        count = int(np.prod(shape, dtype=np.int64))
+        count = math.prod(shape)
+        if not all(isinstance(length, int) and length >= 0 for length in shape):
+            raise ValueError("an array has a length that there is not")
         arrays[name] = np.frombuffer(payload, kind, count, at).reshape(shape)
         at += count * kind.itemsize
     if at != len(payload):

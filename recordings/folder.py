@@ -1,37 +1,27 @@
-"""A recording: a folder that holds everything needed to look at a session again, without its checkpoint.
+"""A recording: a folder or one zip file, with all that is needed to look at a session again without its checkpoint.
 
-recording.json     format and version, the scene's text file, what drove it
-scene/             the scene's files by value
-trace-0001.wtr     one append-only file a trace, branches and earlier episodes too
+What its files are called says `manifest.py`.
 """
 
 from __future__ import annotations
 
-import datetime
-import json
 import shutil
+import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os.path import commonpath
 from pathlib import Path
-from typing import cast
 
-from recordings.blocks import Plain
-from recordings.plain import policy_to_plain
-from recordings.trace_file import ReadTrace, RecordingError, TraceWriter, read_trace
+from recordings.archive import is_archive, pack, unpack
+from recordings.manifest import MANIFEST, SCENE_FOLDER, scene_file_of, trace_path, trace_paths, write_manifest
+from recordings.trace_file import RecordingError, TraceWriter
+from recordings.trace_reader import ReadTrace, read_trace
 from viewer_app.scene import Scene
 from viewer_app.trace import Trace
 from viewer_app.types import PolicyInfo
 from viewer_app.view import Snippet, View
 from viewer_app.world import MujocoWorld
-
-FORMAT = "whiskers-recording"
-VERSION = 3
-"""Format 2 added overlap blending, simulated latency and late chunks; format 3 the number of denoising steps, real-time
-chunking and mapped cameras. Earlier formats are read as having none of them."""
-MANIFEST = "recording.json"
-_TRACE_SUFFIX = ".wtr"
 
 
 @dataclass(frozen=True)
@@ -54,6 +44,7 @@ class Recording:
     """A recording that was opened."""
 
     folder: Path
+    """Where its files lie; of a zip file a temporary folder that lasts until this process ends."""
     scene: Scene
     """Compiled from the recording's own copy."""
     lanes: tuple[tuple[Trace, ...], ...]
@@ -66,7 +57,7 @@ class Recording:
 
 def is_recording(path: Path) -> bool:
     """Whether a path looks like a recording rather than a checkpoint."""
-    return (path / MANIFEST).is_file()
+    return (path / MANIFEST).is_file() or is_archive(path)
 
 
 def begin_recording(folder: Path, scene: Scene, policies: Sequence[PolicyInfo]) -> None:
@@ -75,20 +66,13 @@ def begin_recording(folder: Path, scene: Scene, policies: Sequence[PolicyInfo]) 
     Raises:
         RecordingError: If the folder holds a recording already, or cannot be written.
     """
-    if is_recording(folder):
+    if (folder / MANIFEST).is_file():
         raise RecordingError(f"Folder {folder} holds a recording already; choose another one.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         scene_file = _copy_scene(scene, folder)
-        manifest: dict[str, Plain] = {
-            "format": FORMAT,
-            "version": VERSION,
-            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "scene": {"name": scene.name, "file": scene_file},
-            "policies": [policy_to_plain(policy) for policy in policies],
-        }
         # Last, because it is what makes the folder a recording.
-        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        write_manifest(folder, scene.name, scene_file, policies)
     except OSError as error:
         raise write_error(folder, error) from None
 
@@ -98,11 +82,6 @@ def write_error(folder: Path, error: OSError) -> RecordingError:
     return RecordingError(
         f"Recording {folder} cannot be written ({error.strerror or error}); what was written before stays readable."
     )
-
-
-def trace_path(folder: Path, number: int) -> Path:
-    """Where trace `number`, counted from 1, is written."""
-    return folder / f"trace-{number:04d}{_TRACE_SUFFIX}"
 
 
 def save(folder: Path, scene: Scene, traces: Sequence[LaneSnippet], policies: Sequence[PolicyInfo] = ()) -> None:
@@ -124,34 +103,55 @@ def save(folder: Path, scene: Scene, traces: Sequence[LaneSnippet], policies: Se
         raise write_error(folder, error) from None
 
 
-def open_recording(folder: Path) -> Recording:
+def save_zip(
+    path: Path, scene: Scene, traces: Sequence[LaneSnippet], policies: Sequence[PolicyInfo] = (), force: bool = False
+) -> None:
+    """Write a whole session as one file, to be handed on.
+
+    Args:
+        path: What it is to be called.
+        scene, traces, policies: As for `save`.
+        force: Whether a file of that name may be replaced.
+
+    Raises:
+        RecordingError: If there is such a file already, or it cannot be written.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="whiskers-") as folder:
+            save(Path(folder) / path.stem, scene, traces, policies)
+            pack(Path(folder) / path.stem, path, force)
+    except OSError as error:
+        raise write_error(path, error) from None
+
+
+def open_recording(path: Path) -> Recording:
     """Open a recording, as far as it was written whole.
+
+    Args:
+        path: Its folder, or its zip file.
 
     Raises:
         RecordingError: If it is not a recording, was written by a newer Whiskers, or nothing of it can be read.
         SceneError: If its scene cannot be used.
     """
-    manifest = _manifest(folder)
-    try:
-        scene_file = folder / str(cast(dict[str, Plain], manifest["scene"])["file"])
-    except (KeyError, TypeError):
-        raise RecordingError(f"Recording {folder}: {MANIFEST} lacks the field scene.file.") from None
-    scene = Scene.load(scene_file)
+    folder = unpack(path) if is_archive(path) else path
+    scene = Scene.load(scene_file_of(folder))
     read: list[ReadTrace] = []
     notes: list[str] = []
-    paths = sorted(folder.glob(f"trace-*{_TRACE_SUFFIX}"))
+    paths = trace_paths(folder)
     if not paths:
         raise RecordingError(f"Recording {folder} holds no trace.")
-    for path in paths:
+    state_size = len(MujocoWorld(scene).snapshot())
+    for each_path in paths:
         try:
-            each = read_trace(path)
+            each = read_trace(each_path)
         except RecordingError as error:
             notes.append(str(error))
             continue
-        _check_sizes(each.trace, scene, path)
+        _check_sizes(each.trace, scene, state_size, each_path)
         read.append(each)
         if each.torn:
-            notes.append(f"{path.name}: {len(each.trace)} steps were recovered, then {each.torn}.")
+            notes.append(f"{each_path.name}: {len(each.trace)} steps were recovered, then {each.torn}.")
     if not read:
         raise RecordingError(notes[0])
     lanes = sorted({each.lane for each in read})
@@ -160,36 +160,18 @@ def open_recording(folder: Path) -> Recording:
     return Recording(folder, scene, of_lane, tuple(each for each in policies if each is not None), tuple(notes))
 
 
-def _manifest(folder: Path) -> dict[str, Plain]:
-    path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecordingError(f"{folder} is not a recording: {MANIFEST} cannot be read ({error.strerror}).") from None
-    except ValueError as error:
-        raise RecordingError(f"Recording {folder}: {MANIFEST} is not valid JSON ({error}).") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise RecordingError(f"{folder} is not a recording: {MANIFEST} does not say format {FORMAT!r}.")
-    version = manifest.get("version")
-    if not isinstance(version, int) or version < 1:
-        raise RecordingError(f"Recording {folder}: {MANIFEST} has no version.")
-    if version > VERSION:
-        raise RecordingError(
-            f"Recording {folder} was written by a newer Whiskers (format {version}, this one reads {VERSION}): "
-            "update Whiskers to open it."
-        )
-    return manifest
-
-
-def _check_sizes(trace: Trace, scene: Scene, path: Path) -> None:
+def _check_sizes(trace: Trace, scene: Scene, state_size: int, path: Path) -> None:
     """A scene that was edited after the recording would draw something that never was."""
-    needed = len(MujocoWorld(scene).snapshot())
-    found = len(trace.snapshot(0))
-    if needed != found:
-        raise RecordingError(
-            f"Trace file {path} holds states of {found} numbers; the recording's scene has {needed}: "
-            "the scene's files were changed after the recording."
-        )
+    for what, found, needed in (
+        ("states", len(trace.snapshot(0)), state_size),
+        ("joint values", trace.column("state").shape[1], scene.n_action),
+        ("actions", trace.column("action").shape[1] if len(trace) else scene.n_action, scene.n_action),
+    ):
+        if needed != found:
+            raise RecordingError(
+                f"Trace file {path} holds {what} of {found} numbers; the recording's scene has {needed}: "
+                "the scene's files were changed after the recording."
+            )
 
 
 def _copy_scene(scene: Scene, folder: Path) -> str:
@@ -203,10 +185,10 @@ def _copy_scene(scene: Scene, folder: Path) -> str:
     files = [text, *dict.fromkeys(_model_files(model, model.parent))]
     root = Path(commonpath([file.parent for file in files]))
     for file in files:
-        target = folder / "scene" / file.relative_to(root)
+        target = folder / SCENE_FOLDER / file.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
-    return str(Path("scene") / text.relative_to(root).as_posix())
+    return f"{SCENE_FOLDER}/{text.relative_to(root).as_posix()}"
 
 
 def _model_files(model: Path, base: Path) -> Iterator[Path]:

@@ -19,6 +19,8 @@ from viewer_app.trace import Event, Settings
 from viewer_app.types import Float32Array, Guidance, PolicyInfo, Scale, frozen
 
 Table = dict[str, Plain]
+_LARGEST_PICTURE = 16384
+"""What OpenGL renders at most on common hardware. [px]"""
 
 
 def settings_to_plain(settings: Settings) -> Table:
@@ -38,18 +40,21 @@ def settings_from_plain(table: Plain) -> Settings:
     Raises:
         KeyError, TypeError, ValueError: If the table is not what `settings_to_plain` makes.
     """
-    table = _table(table)
+    table = table_of(table)
     blinding = {
-        name: BlindSetting(Blind(_str(_table(each)["mode"])), _int(_table(each)["since"]))
-        for name, each in _table(table["blinding"]).items()
+        name: BlindSetting(Blind(text(table_of(each)["mode"])), whole_number(table_of(each)["since"]))
+        for name, each in table_of(table["blinding"]).items()
     }
+    delay = whole_number(table.get("delay", 0))  # format 1 has none
+    if delay < 0:
+        raise ValueError(f"a delay of {delay} steps")
     return Settings(
-        chunking=_chunking_from_plain(_table(table["chunking"])),
+        chunking=_chunking_from_plain(table_of(table["chunking"])),
         blinding=MappingProxyType(blinding),
-        prompt=_str(table["prompt"]),
+        prompt=text(table["prompt"]),
         reset_at_start=bool(table["reset_at_start"]),
-        delay=_int(table.get("delay", 0)),  # format 1 has none
-        denoising_steps=_int(table.get("denoising_steps", 0)),  # formats 1 and 2 have neither
+        delay=delay,
+        denoising_steps=whole_number(table.get("denoising_steps", 0)),  # formats 1 and 2 have neither
         guidance=_guidance_from_plain(table.get("guidance")),
     )
 
@@ -57,10 +62,10 @@ def settings_from_plain(table: Plain) -> Settings:
 def _guidance_from_plain(table: Plain) -> Guidance | None:
     if table is None:
         return None
-    table = _table(table)
+    table = table_of(table)
     match table["schedule"]:
         case "linear" | "exp" | "ones" | "zeros" as schedule:
-            return Guidance(_int(table["horizon"]), _float(table["weight"]), schedule)
+            return Guidance(whole_number(table["horizon"]), number(table["weight"]), schedule)
         case other:
             raise ValueError(f"unknown schedule {other!r}")
 
@@ -70,8 +75,8 @@ def event_to_plain(event: Event) -> Plain:
 
 
 def event_from_plain(row: Plain) -> Event:
-    step, kind, text = cast(list[Plain], row)
-    return Event(_int(step), _str(kind), _str(text))
+    step, kind, line = cast(list[Plain], row)
+    return Event(whole_number(step), text(kind), text(line))
 
 
 def policy_to_plain(policy: PolicyInfo | None) -> Plain:
@@ -111,34 +116,34 @@ def policy_from_plain(table: Plain) -> PolicyInfo | None:
     """
     if table is None:
         return None
-    table = _table(table)
+    table = table_of(table)
     coefficient = table["ensemble_coefficient"]
     return PolicyInfo(
-        name=_str(table["name"]),
-        kind=_str(table["kind"]),
-        source=_str(table["source"]),
-        digest=_str(table["digest"]),
-        chunk_size=_int(table["chunk_size"]),
-        n_action_steps=_int(table["n_action_steps"]),
-        n_action=_int(table["n_action"]),
-        n_state=_int(table["n_state"]),
-        cameras=MappingProxyType({name: _size(size) for name, size in _table(table["cameras"]).items()}),
-        n_obs_steps=_int(table["n_obs_steps"]),
+        name=text(table["name"]),
+        kind=text(table["kind"]),
+        source=text(table["source"]),
+        digest=text(table["digest"]),
+        chunk_size=whole_number(table["chunk_size"]),
+        n_action_steps=whole_number(table["n_action_steps"]),
+        n_action=whole_number(table["n_action"]),
+        n_state=whole_number(table["n_state"]),
+        cameras=MappingProxyType({name: _size(size) for name, size in table_of(table["cameras"]).items()}),
+        n_obs_steps=whole_number(table["n_obs_steps"]),
         uses_task=bool(table["uses_task"]),
-        ensemble_coefficient=None if coefficient is None else _float(coefficient),
+        ensemble_coefficient=None if coefficient is None else number(coefficient),
         deterministic=bool(table["deterministic"]),
-        n_parameters=_int(table["n_parameters"]),
-        tensors_verified=_int(table["tensors_verified"]),
-        tensors_in_file=_int(table["tensors_in_file"]),
+        n_parameters=whole_number(table["n_parameters"]),
+        tensors_verified=whole_number(table["tensors_verified"]),
+        tensors_in_file=whole_number(table["tensors_in_file"]),
         action_scale=_scale_from_plain(table["action_scale"]),
         state_scale=_scale_from_plain(table["state_scale"]),
-        camera_mean=MappingProxyType({name: _colour(mean) for name, mean in _table(table["camera_mean"]).items()}),
-        device=_str(table["device"]),
+        camera_mean=MappingProxyType({name: _colour(mean) for name, mean in table_of(table["camera_mean"]).items()}),
+        device=text(table["device"]),
         # Formats 1 and 2 have none of these.
-        denoising_steps=_int(table.get("denoising_steps", 0)),
+        denoising_steps=whole_number(table.get("denoising_steps", 0)),
         guidable=bool(table.get("guidable", False)),
         mapped_cameras=MappingProxyType(
-            {name: _str(key) for name, key in _table(table.get("mapped_cameras", {})).items()}
+            {name: text(key) for name, key in table_of(table.get("mapped_cameras", {})).items()}
         ),
     )
 
@@ -157,11 +162,11 @@ def _chunking_to_plain(chunking: Chunking) -> Plain:
 
 def _chunking_from_plain(table: Mapping[str, Plain]) -> Chunking:
     if "n_action_steps" in table:
-        return FirstN(_int(table["n_action_steps"]))
+        return FirstN(whole_number(table["n_action_steps"]))
     if "advance" in table:
-        return OverlapBlend(_int(table["advance"]), _int(table["overlap"]))
+        return OverlapBlend(whole_number(table["advance"]), whole_number(table["overlap"]))
     weights = cast(list[Plain], table["weights"])
-    return TemporalEnsemble(_float(table["temporal_ensemble"]), tuple(_float(w) for w in weights))
+    return TemporalEnsemble(number(table["temporal_ensemble"]), tuple(number(w) for w in weights))
 
 
 def _scale_to_plain(scale: Scale | None) -> Plain:
@@ -171,7 +176,7 @@ def _scale_to_plain(scale: Scale | None) -> Plain:
 def _scale_from_plain(table: Plain) -> Scale | None:
     if table is None:
         return None
-    table = _table(table)
+    table = table_of(table)
     a, b = (frozen(np.array(table[key], np.float32)) for key in ("a", "b"))
     match table["kind"]:
         case "mean_std" | "min_max" | "identity" as kind:
@@ -184,35 +189,43 @@ def _numbers(array: Float32Array) -> list[Plain]:
     return [float(x) for x in array]
 
 
-def _table(value: Plain) -> Table:
+def table_of(value: Plain) -> Table:
     if not isinstance(value, dict):
         raise TypeError(f"expected a table, found {value!r}")
     return value
 
 
-def _int(value: Plain) -> int:
+def list_of(value: Plain) -> list[Plain]:
+    if not isinstance(value, list):
+        raise TypeError(f"expected a list, found {value!r}")
+    return value
+
+
+def whole_number(value: Plain) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"expected a whole number, found {value!r}")
     return value
 
 
-def _float(value: Plain) -> float:
+def number(value: Plain) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"expected a number, found {value!r}")
     return float(value)
 
 
-def _str(value: Plain) -> str:
+def text(value: Plain) -> str:
     if not isinstance(value, str):
         raise TypeError(f"expected text, found {value!r}")
     return value
 
 
 def _size(value: Plain) -> tuple[int, int]:
-    height, width = cast(list[Plain], value)
-    return _int(height), _int(width)
+    height, width = (whole_number(each) for each in list_of(value))
+    if not (0 < height <= _LARGEST_PICTURE and 0 < width <= _LARGEST_PICTURE):
+        raise ValueError(f"no picture is {width}x{height}")
+    return height, width
 
 
 def _colour(value: Plain) -> tuple[float, float, float]:
     red, green, blue = cast(list[Plain], value)
-    return _float(red), _float(green), _float(blue)
+    return number(red), number(green), number(blue)

@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from recordings.folder import LaneSnippet, begin_recording, trace_path, write_error
+from recordings.folder import LaneSnippet, begin_recording, write_error
+from recordings.manifest import trace_path
 from recordings.trace_file import TraceWriter
+from recordings.unfinished import OpenMarker
 from viewer_app.scene import Scene
 from viewer_app.trace import Trace
 from viewer_app.types import PolicyInfo
@@ -38,6 +40,10 @@ class Recorder:
             RecordingError: If the folder holds a recording already, or cannot be written.
         """
         begin_recording(folder, scene, policies)
+        try:
+            self._marker = OpenMarker(folder)
+        except OSError as error:
+            raise write_error(folder, error) from None
         self.folder = folder
         self._complain = complain
         self._offered: tuple[LaneSnippet, ...] = ()
@@ -80,6 +86,7 @@ class Recorder:
                     self._complain(f"Recording {self.folder} is being written again; nothing is missing from it.")
         for _, writer in self._writers.values():
             writer.close()
+        self._marker.remove()
 
     def _catch_up(self, offered: Sequence[LaneSnippet], closing: bool) -> None:
         for each in offered:

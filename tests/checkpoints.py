@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from unittest.mock import patch
 
 import torch
 from lerobot.configs.types import FeatureType, NormalizationMode, PolicyFeature
@@ -86,90 +85,11 @@ def build_act(
     return folder
 
 
-def build_pi0(
-    folder: Path,
-    *,
-    kind: str = "tiny_pi0",
-    cameras: Mapping[str, tuple[int, int]] = CAMERAS,
-    n_state: int = 6,
-    n_action: int = 5,
-    chunk_size: int = 10,
-    n_action_steps: int = 7,
-    num_inference_steps: int = 4,
-    seed: int = 0,
-) -> Path:
-    """Save an untrained Pi0 with its processors in `folder`, and return the folder.
-
-    Args:
-        folder: Made if need be.
-        kind: `tiny_pi0`, or `pi0`: LeRobot's own type, with its tokenizer in `folder/tokenizer`. Since its sizes are
-            not in a checkpoint, whoever opens that must be `within_pi0_sizes`.
-        cameras: Camera to (height, width). [px]
-        n_state: Dimensions of the state.
-        n_action: Dimensions of the action, below those that the model pads it to.
-        chunk_size: Actions a call.
-        n_action_steps: The checkpoint's own setting.
-        num_inference_steps: Denoising steps.
-        seed: Seed of weights and statistics.
-    """
-    defer_init("lerobot.policies")
-    from lerobot.policies.pi0 import processor_pi0
-    from lerobot.policies.pi0.modeling_pi0 import PI0Policy
-    from lerobot.processor import TokenizerProcessorStep
-
-    from policies.tiny_pi0.modeling_tiny_pi0 import TinyPI0Policy
-    from policies.tiny_pi0.processor_tiny_pi0 import TinyTokenizerStep, make_tiny_pi0_pre_post_processors
-
-    images = {f"observation.images.{name}": (3, *size) for name, size in cameras.items()}
-    inputs = {key: PolicyFeature(FeatureType.VISUAL, shape) for key, shape in images.items()}
-    inputs["observation.state"] = PolicyFeature(FeatureType.STATE, (n_state,))
-    policy_class, own_sizes = (TinyPI0Policy, pi0_sizes()) if kind == "tiny_pi0" else (PI0Policy, {})
-    config = policy_class.config_class(
-        input_features=inputs,
-        output_features={"action": PolicyFeature(FeatureType.ACTION, (n_action,))},
-        device="cpu",
-        chunk_size=chunk_size,
-        n_action_steps=n_action_steps,
-        num_inference_steps=num_inference_steps,
-        max_state_dim=8,
-        max_action_dim=8,
-        image_resolution=(32, 32),
-        tokenizer_max_length=12,
-        **own_sizes,
-    )
-    with torch.random.fork_rng(devices=[]), within_pi0_sizes():
-        torch.manual_seed(seed)
-        policy = policy_class(config)
-        sizes = {"observation.state": n_state, "action": n_action}
-        statistics = {key: _statistics((size,), 10.0, 30.0) for key, size in sizes.items()}
-    if kind == "tiny_pi0":
-        before, after = make_tiny_pi0_pre_post_processors(config, statistics)
-    else:
-        TinyTokenizerStep().tokenizer.save_pretrained(folder / "tokenizer")
-
-        def local_step(tokenizer_name: str, **settings: object) -> TokenizerProcessorStep:
-            return TokenizerProcessorStep(tokenizer_name=str(folder / "tokenizer"), **settings)
-
-        with patch.object(processor_pi0, "TokenizerProcessorStep", local_step):
-            before, after = processor_pi0.make_pi0_pre_post_processors(config, statistics)
-    for part in (policy, before, after):
-        part.save_pretrained(folder)
-    return folder
-
-
-def pi0_sizes() -> dict[str, int]:
-    """The sizes of the test's Pi0, as fields of `TinyPI0Config`."""
-    vision = {"vision_width": 16, "vision_depth": 1, "vision_mlp_width": 32, "vision_heads": 2, "patch_size": 16}
-    return {"width": 32, "depth": 2, "mlp_width": 32, "head_width": 4, **vision}
-
-
-def within_pi0_sizes() -> AbstractContextManager[None]:
-    """While in force, LeRobot's `PI0Policy` is built in the sizes of the tests instead of three billion parameters."""
-    defer_init("lerobot.policies")
-    from policies.tiny_pi0.configuration_tiny_pi0 import TinyPI0Config
-    from policies.tiny_pi0.modeling_tiny_pi0 import sizes_of
-
-    return sizes_of(TinyPI0Config(**pi0_sizes()))  # type: ignore[arg-type]  # No field of another type is given.
+def edit_json(path: Path, change: Callable[[dict[str, object]], None]) -> None:
+    """Change a JSON file."""
+    values = json.loads(path.read_text())
+    change(values)
+    path.write_text(json.dumps(values))
 
 
 def _statistics(shape: tuple[int, ...], centre: float, spread: float) -> dict[str, torch.Tensor]:

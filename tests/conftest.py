@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import viewer_app  # noqa: F401 (picks MuJoCo's OpenGL platform, so it must come
 # Before anything imports them: a test that reaches for the hub fails at once, and two cores are shared by all.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What a window of a test is told to remember is nobody's business.
+os.environ["WHISKERS_CONFIG"] = tempfile.mkdtemp(prefix="whiskers-config-")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

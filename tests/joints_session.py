@@ -1,6 +1,6 @@
 """The joints panel alone in a window: run as a program, it says as JSON where everything lies and what is drawn.
 
-python -m tests.joints_session
+python -m tests.joints_session [FOLDER for pictures]
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import dearpygui.dearpygui as dpg
 import numpy as np
+from PIL import ImageGrab
 
 from panels.actions import ExportPlot, Request
 from panels.joints import JointsPanel
@@ -20,6 +22,7 @@ from viewer_app.commands import Step
 from viewer_app.engine import Engine
 from viewer_app.insight import EnsembleInsight, EpisodeInsight, MomentInsight
 from viewer_app.lane import Lane
+from viewer_app.overlays import LANES
 from viewer_app.scene import Scene
 from viewer_app.smoothness import smoothness_of
 from viewer_app.tracking import tracking_of
@@ -55,6 +58,7 @@ def states(scene: Scene) -> list[State]:
     one = engine.view()
     lane = replace(one.lanes[0], now=Snippet(long_trace(scene, 5000), 5000))
     long = resolve(replace(one, lanes=(lane,)), Focus(step=STEP))
+    three = three_lanes(scene)
     return [
         State("no policy", resolve(idle, Focus())),
         State("no step", resolve(fresh, Focus())),
@@ -62,7 +66,24 @@ def states(scene: Scene) -> list[State]:
         State("thousands of steps", with_insights(long, SAID), ("• then",)),
         State("all of them", with_insights(long, SAID), ("All",)),
         State("table", with_insights(long, SAID), ("Table",)),
+        State("three lanes", with_insights(three, SAID), ("Plots",)),
+        State("lanes of thousands of steps", with_insights(lanes_of(long), SAID), ("All",)),
     ]
+
+
+def three_lanes(scene: Scene) -> Frame:
+    """Three lanes of 40 steps, the second of them looked at."""
+    policies = (Blindfolded(scene, n_action_steps=count) for count in (4, 8, 20))
+    engine = Engine(scene, tuple(Lane(scene, MujocoWorld(scene), policy, seed=3) for policy in policies))
+    engine.send(Step(40))
+    while engine.tick():
+        pass
+    return resolve(engine.view(), Focus(lane=1, step=21))
+
+
+def lanes_of(frame: Frame) -> Frame:
+    """The same trace in three lanes, the first of them looked at."""
+    return replace(frame, lanes=tuple(replace(frame, lane_number=number) for number in range(3)))
 
 
 def with_insights(frame: Frame, said: Float32Array) -> Frame:
@@ -117,8 +138,23 @@ def drawn() -> list[list[list[float]]]:
     return [[list(axis) for axis in dpg.get_value(item)[:2]] for item in curves]
 
 
+def measured_in(frame: Frame) -> list[list[list[float]]]:
+    """Times and measured positions of the first joint in every lane but the one looked at."""
+    times = [step * frame.view.scene.control_dt for step in range(frame.length + 1)]
+    others = [each for each in frame.lanes if each.lane_number != frame.lane_number]
+    return [[times, np.asarray(each.trace.column("state"), np.float64)[:, 0].tolist()] for each in others]
+
+
+def render(panel: JointsPanel, frame: Frame) -> None:
+    """Show a frame for a while."""
+    for _ in range(4):
+        panel.update(frame)
+        dpg.render_dearpygui_frame()
+
+
 def main() -> None:
     """Show all states at all sizes, and tell about them."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     scene = Scene.load("so101")
     sent: list[Request] = []
     dpg.create_context()
@@ -131,20 +167,26 @@ def main() -> None:
     assert font is not None
     dpg.bind_font(font)
     apply_theme(metrics)
-    panel = JointsPanel(sent.append, scene)
-    panel.build(dpg.add_window(width=600, height=640, no_title_bar=True, no_move=True, no_resize=True))
+    panel = JointsPanel(sent.append, scene, LANES)
+    panel.build(dpg.add_window(pos=(0, 0), width=600, height=640, no_title_bar=True, no_move=True, no_resize=True))
     told: dict[str, dict[str, object]] = {}
+    known = states(scene)
     for size, (width, height) in SIZES.items():
         panel.place(0, 0, width, height, metrics)
-        for state in states(scene):
+        for state in known:
             for label in state.press:
                 use(label)
-            for _ in range(4):
-                panel.update(state.frame)
-                dpg.render_dearpygui_frame()
+            render(panel, state.frame)
             told[f"{state.name} at {size}"] = {"size": [width, height], "places": laid_out(panel), "drawn": drawn()}
-        for label in ("Plots", "• then", "Follow"):
+            if folder is not None:
+                ImageGrab.grab((0, 0, 600, 640)).save(folder / f"{state.name} {size}.png")
+        for label in ("• then", "Follow"):
             use(label)
+    render(panel, known[-1].frame)
+    before = len(drawn())
+    use("━ B")
+    render(panel, known[-1].frame)
+    hidden = before - len(drawn())
     use(kind="mvCombo", value="normalised")
     use("Picture (PNG)")
     use("Numbers of the whole trace (CSV)")
@@ -154,7 +196,9 @@ def main() -> None:
     expected = [
         [times, rows[:, 0].tolist()] for times, rows in (([now] * len(SAID), SAID), (ahead, RAW), (ahead, ENSEMBLED))
     ]
-    json.dump({"states": told, "expected": expected, "exports": exports, "requests": len(sent)}, sys.stdout)
+    beside = measured_in(known[-2].frame)
+    answer = {"states": told, "expected": expected, "exports": exports, "requests": len(sent)}
+    json.dump(answer | {"beside": beside, "hidden": hidden}, sys.stdout)
     dpg.destroy_context()
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,38 +14,63 @@ import torch
 from policies.lazy_package import defer_init
 from viewer_app.types import Float32Array, Observation
 
+if TYPE_CHECKING:
+    from lerobot.policies.pretrained import PreTrainedPolicy
+
+
+def policy_class(kind: str) -> type[PreTrainedPolicy]:
+    """LeRobot's class of a policy type, registered with all that belongs to it and without LeRobot's other types."""
+    defer_init("lerobot.policies")
+    from lerobot.policies.factory import get_policy_class
+
+    package = "policies.tiny_pi0" if kind == "tiny_pi0" else f"lerobot.policies.{kind}"
+    import_module(f"{package}.modeling_{kind}")
+    return get_policy_class(kind)
+
 
 class LeRobotLoop:
-    """preprocess, `select_action`, postprocess, with LeRobot's loaders and LeRobot's conversion of observations."""
+    """preprocess, `select_action`, postprocess, with LeRobot's loaders and LeRobot's conversion of observations.
+
+    Where the policy draws random numbers, they are torch's global ones.
+    """
 
     def __init__(self, folder: Path) -> None:
-        defer_init("lerobot.policies")
-        from lerobot.policies.act.configuration_act import ACTConfig
-        from lerobot.policies.act.modeling_act import ACTPolicy
+        loaded = policy_class(json.loads((folder / "config.json").read_text())["type"])
+        from lerobot.configs.policies import PreTrainedConfig
         from lerobot.policies.factory import make_pre_post_processors
 
-        config = ACTConfig.from_pretrained(folder)
-        self.policy = ACTPolicy.from_pretrained(folder, config=config)
+        config = PreTrainedConfig.from_pretrained(folder)
+        self.policy = loaded.from_pretrained(folder, config=config)
         self._before, self._after = make_pre_post_processors(config, pretrained_path=str(folder))
 
-    def act(self, observation: Observation) -> Float32Array:
-        """The action for one control step. Shape (n,)."""
+    def act(self, observation: Observation, seed: int = 0) -> Float32Array:
+        """The action for one control step, after `torch.manual_seed` of the seed. Shape (n,)."""
+        torch.manual_seed(seed)
         with torch.inference_mode():
-            action: Float32Array = self._after(self.policy.select_action(self._batch(observation)))[0].numpy()
+            action: Float32Array = self._after(self.policy.select_action(self.batch(observation)))[0].numpy()
         return action
 
-    def chunk(self, observation: Observation) -> Float32Array:
-        """A whole chunk, each row through the postprocessor by itself. Shape (H, n)."""
-        with torch.inference_mode():
-            rows = self.policy.predict_action_chunk(self._batch(observation))[0]
+    def chunk(self, observation: Observation, seed: int = 0, **more: object) -> Float32Array:
+        """A whole chunk, each row through the postprocessor by itself. Shape (H, n).
+
+        Args:
+            observation: What is shown.
+            seed: For `torch.manual_seed`.
+            more: For LeRobot's `predict_action_chunk`.
+        """
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            rows = self.policy.predict_action_chunk(self.batch(observation), **more)[0]
             return np.stack([self._after(row[None])[0].numpy() for row in rows])
 
-    def _batch(self, observation: Observation) -> dict[str, torch.Tensor]:
+    def batch(self, observation: Observation) -> dict[str, torch.Tensor]:
+        """What LeRobot's model is given."""
         from lerobot.policies.utils import prepare_observation_for_inference
 
         arrays = {f"observation.images.{name}": np.array(image) for name, image in observation.images.items()}
         arrays["observation.state"] = np.array(observation.state)
-        batch: dict[str, torch.Tensor] = self._before(prepare_observation_for_inference(arrays, torch.device("cpu")))
+        prepared = prepare_observation_for_inference(arrays, torch.device("cpu"), observation.task)
+        batch: dict[str, torch.Tensor] = self._before(prepared)
         return batch
 
     def ensemble(self, coefficient: float) -> None:

@@ -25,7 +25,8 @@ from viewer_app.chunking import FirstN
 from viewer_app.commands import Command, Run, SetChunking, SetStops
 from viewer_app.engine import Engine
 from viewer_app.gui import Files, Session
-from viewer_app.questions import Ablation, Attention, Denoising, Ensemble, Occlusion, Samples
+from viewer_app.lane_spec import parse_lane
+from viewer_app.questions import Ablation, Attention, Denoising, Ensemble, Occlusion, Samples, Shadow
 from viewer_app.scene import Scene
 from viewer_app.view import Frame, View
 from viewer_app.wiring import SessionFiles
@@ -135,7 +136,7 @@ class Photographer:
 
     def _work(self) -> Iterator[None]:
         """What to do, a pause for each frame that passes meanwhile."""
-        while self._frame is None or self._frame.lane.policy is None or self._engine is None:
+        while self._frame is None or self._engine is None or not _driven(self._frame):
             yield
         for command in (*self._sitting.setup, SetStops(max_steps=self._sitting.steps), Run()):
             self._engine.send(command)
@@ -190,6 +191,18 @@ class Photographer:
         self.taken.append(name)
 
 
+def _driven(frame: Frame) -> bool:
+    """Whether every lane has its policy."""
+    return all(lane.policy is not None for lane in frame.view.lanes)
+
+
+def _shadowed(frame: Frame) -> bool:
+    """Whether all other policies said what they would do here, and the lanes are compared."""
+    others = [lane.lane_number for lane in frame.lanes if lane.lane_number != frame.lane_number]
+    asked = all(frame.lane.answers.to(Shadow, frame.trace, frame.step, lane) is not None for lane in others)
+    return asked and frame.comparison is not None
+
+
 def _answered(*kinds: type, cameras: bool = False) -> Condition:
     def has_come(frame: Frame) -> bool:
         lane = frame.lane
@@ -215,6 +228,11 @@ def sittings(policy: str) -> tuple[Sitting, ...]:
             return files.new_session(Scene.load("so101"), source, seed, start_running=False), files
 
         return open_it
+
+    def compare(folder: Path) -> tuple[Session, Files]:
+        files = SessionFiles(folder, "cpu")
+        lanes = [parse_lane("demo:act"), parse_lane("demo:pi0")]
+        return files.compare_session(Scene.load("so101"), lanes, 1003), files
 
     chunk, inputs = Action.TAB_CHUNK, Action.TAB_INPUTS
     marks = (Action.TOGGLE_TICKS, Action.TOGGLE_GRIPPER)
@@ -254,9 +272,10 @@ def sittings(policy: str) -> tuple[Sitting, ...]:
                     _answered(Samples),
                     undo=(Action.TOGGLE_SAMPLES,),
                 ),
-                Shot("denoising", (Action.ASK_DENOISING,), _answered(Denoising)),
+                Shot("denoising", (Action.TAB_DENOISING, Action.ASK_DENOISING), _answered(Denoising)),
             ),
         ),
+        Sitting(compare, 45, (Shot("compare", (Action.TAB_COMPARE, Action.ASK_SHADOW), _shadowed),)),
     )
 
 

@@ -18,29 +18,33 @@ ROOMS = ("viewer_app", "panels", "policies", "recordings")
 
 # A module may import those of earlier rungs, never of its own rung or a later one.
 LADDER = (
-    ("types", "summary", "memory"),
-    ("scene", "pairs", "chunking", "blinding", "smoothness", "lettering"),
-    ("trace", "joint_units"),
+    ("types", "summary", "memory", "camera_names"),
+    ("scene", "pairs", "chunking", "blinding", "smoothness", "lettering", "coverage"),
+    ("trace", "joint_units", "demonstration"),
     ("tracking", "detectors", "questions"),
     ("insight", "breakpoints"),
     ("commands", "view"),
-    ("fit", "task", "seen", "camera_map"),
-    ("world",),
-    ("distance",),
+    ("task", "seen", "camera_map"),
+    ("world", "fit"),
+    ("distance", "replay"),
     ("kinematics", "inquiry", "watch"),
-    ("rollout",),
-    ("paths",),
+    ("rollout", "teacher_report"),
+    ("paths", "teacher"),
     ("alternatives", "ranges"),
     ("denoising", "divergence"),
     ("analysis",),
-    ("measures", "overlays", "figures"),
+    ("measures", "overlays", "figures", "paired_summary", "teacher_tables"),
     ("raster",),
     ("render",),
+    ("tiles",),
+    ("tiling",),
+    ("strips",),
     ("lane",),
-    ("engine",),
-    ("headless",),
+    ("engine", "lane_settings"),
+    ("headless", "lane_spec"),
     ("gui",),
-    ("batch", "wiring"),
+    ("batch", "export", "wiring", "terminal", "command_line", "shown_cameras"),
+    ("run_command", "compare_command"),
     ("__main__",),
 )
 RUNG = {noun: rung for rung, nouns in enumerate(LADDER) for noun in nouns}
@@ -48,6 +52,7 @@ RUNG = {noun: rung for rung, nouns in enumerate(LADDER) for noun in nouns}
 PANELS_MAY_READ = {
     *("types", "scene", "chunking", "blinding", "trace", "commands", "view"),
     *("questions", "insight", "breakpoints", "detectors", "smoothness", "tracking", "joint_units"),
+    *("camera_names", "camera_map"),
 }
 
 # What each outside package may be imported by. Folders, or the beginnings of files' names.
@@ -60,7 +65,7 @@ BOUNDARIES = {
     "huggingface_hub": ("policies/",),
     "dearpygui": ("viewer_app/gui", "panels/"),
     "mink": ("policies/training/",),
-    "tyro": ("viewer_app/__main__.py",),
+    "tyro": ("viewer_app/command_line.py",),
     "OpenGL": ("viewer_app/render.py",),
     "pickle": (),
     "marshal": (),

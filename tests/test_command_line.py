@@ -45,7 +45,7 @@ def scene(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "demo, view, run, bench"),
+        ([], "demo, view, run, compare, bench"),
         (["fly"], "fly"),
         (["run"], "CHECKPOINT"),
         (["run", "x", "--episodes", "many"], "--episodes"),
@@ -54,12 +54,23 @@ def scene(tmp_path: Path) -> Path:
         (["run", "x", "--n-action-steps", "2", "--temporal-ensemble", "0.1"], "exclude each other"),
         (["run", "x", "--n-action-steps", "2", "--overlap-blend", "4", "2"], "--n-action-steps and --overlap-blend"),
         (["run", "x", "--temporal-ensemble", "0.1", "--overlap-blend", "4", "2"], "exclude each other"),
+        (["run", "x", "--denoising-steps", "0"], "--denoising-steps must be 1 to 100; found 0"),
+        (["run", "x", "--temporal-ensemble", "nan"], "--temporal-ensemble must be finite"),
+        (["run", "x", "--prompt", " "], "--prompt needs words"),
         (["run", "x", "--samples", "-1"], "--samples must be 0 or more"),
         (["run", "x", "--overlays", "whisker"], "give --film too"),
         (["run", "x", "--speed", "2"], "--speed"),
         (["run", "x", "--scene", "moon"], "so101"),
         (["run", "no/such/folder/at/all"], "no/such/folder/at/all"),
         (["demo", "--headless", "--policy", "demo:none"], "demo:none"),
+        (["compare"], "compare takes 2 to 8 policies, found 0"),
+        (["compare", "demo:act", "--episodes", "2"], "compare takes 2 to 8 policies, found 1"),
+        (["compare", "demo:act", "demo:act", "--episodes", "0"], "--episodes must be at least 1, found 0"),
+        (["compare", "demo:act", "demo:act", "--json"], "--json is about paired episodes"),
+        (["compare", "demo:act", "demo:act", "--out", "x"], "--out is about paired episodes"),
+        (["compare", "demo:act", "demo:act@speed=2"], "demo:act@speed=2: there is no setting 'speed'"),
+        (["compare", "demo:act", "demo:act", "--episodes", "1", "--scene", "moon"], "so101"),
+        (["compare", "demo:act", "demo:none", "--episodes", "1"], "demo:none"),
         (["bench", "--only", "luck"], "luck"),
     ],
 )
@@ -82,7 +93,7 @@ def test_help_names_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert stop.value.code == 0
     out, err = capsys.readouterr()
-    assert "{demo,view,run,bench}" in out
+    assert "{demo,view,run,compare,bench}" in out
     assert err == ""
 
 
@@ -210,7 +221,12 @@ def pictures_of(path: Path) -> list[np.ndarray[tuple[int, ...], np.dtype[np.uint
         (["--film", "--overlays", "inputs"], "found 'inputs'"),
         (["--film", "--overlays", "samples"], "give --samples N too"),
         (["--film", "--overlays", "ensemble"], "give --temporal-ensemble C too"),
-        (["--scene", "so101"], "reads camera 'above'"),
+        (["--denoising-steps", "4"], "--denoising-steps needs a policy that denoises; small (act) does not"),
+        (["--rtc", "5"], "--rtc needs a flow-matching policy"),
+        (["--prompt", "push"], "--prompt would change nothing"),
+        (["--film", "--overlays", "guidance"], "give --rtc HORIZON too"),
+        (["--film", "--overlays", "denoising"], "found 'denoising'"),
+        (["--scene", "so101"], "has 2 state dimensions; scene so101 has 6 joints"),
     ],
 )
 def test_run_refuses_what_cannot_work(
@@ -247,11 +263,14 @@ def test_interrupting_a_run_keeps_what_was_done(checkpoint: Path, scene: Path, t
 def test_a_display_that_does_not_answer(
     display: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without a display, or with one that no server answers for, `view` says so in one sentence and ends with 2."""
+    """Without a display, or with one that no server answers for, `view` and `compare` say so in one sentence that names
+    what works without one, and end with 2."""
     monkeypatch.setenv("DISPLAY", display)
-    assert main(["view", "demo:act"]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "no display" in line
+    for arguments, instead in ((["view", "demo:act"], "run"), (["compare", "demo:act", "demo:pi0"], "--episodes N")):
+        assert main(arguments) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "no display" in line
+        assert instead in line
 
 
 @pytest.mark.slow

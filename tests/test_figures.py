@@ -20,6 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
+from tests.denoising_policy import planted
 from tests.scenes import MODEL, SPEC, write_scene
 from tests.synthetic import Wave
 from viewer_app.analysis import Analyst
@@ -31,6 +32,7 @@ from viewer_app.engine import Engine
 from viewer_app.figures import PLOTS, SUFFIXES, Subject, write_figure
 from viewer_app.figures.look import SETTINGS
 from viewer_app.headless import ask, open_engine
+from viewer_app.insight import Comparison, Divergence
 from viewer_app.joint_units import JointUnit
 from viewer_app.questions import Ablation, Ensemble
 from viewer_app.scene import Scene
@@ -76,7 +78,14 @@ def subject_of(engine: Engine, mode: Chunking = FIRST_6, delay: int = 0, asked: 
     analyst = Analyst(engine.scene)
     episode = analyst.episode(lane.trace, 40, Thresholds())
     moment = analyst.moment(lane.trace, 40, LOOKED_AT, OverlayChoice(), lane.answers)
-    return Subject(engine.scene, lane.trace, 40, LOOKED_AT, episode, moment)
+    if asked:
+        moment = replace(moment, denoising=planted(LOOKED_AT))  # this policy does not denoise
+    assert lane.policy is not None
+    rising = np.array(range(41), np.float64)  # there is one lane; another would have gone its own way
+    apart = Divergence(1, rising, np.asarray(rising / 2), np.asarray(rising / 3))
+    comparison = Comparison((apart,), (None, None), (0.0, 1.0)) if asked else None
+    names = (lane.policy.info.name,) * 2
+    return Subject(engine.scene, lane.trace, 40, LOOKED_AT, episode, moment, comparison=comparison, lanes=names)
 
 
 def drawn(plot: str, subject: Subject) -> Figure:
@@ -361,13 +370,19 @@ def test_what_cannot_be_written_is_told_in_one_sentence(engine: Engine, tmp_path
     bare = Subject(engine.scene, engine.lanes[0].trace, 0, 0)
     subject = replace(subject_of(engine, asked=False), moment=None)
     for plot, name, about, words in (
-        ("moods", "a.png", subject, "There is no figure 'moods'; there are joints, motion, ensemble, inputs."),
+        (
+            "moods",
+            "a.png",
+            subject,
+            "There is no figure 'moods'; there are joints, motion, ensemble, inputs, denoising, divergence.",
+        ),
         ("joints", "a.bmp", subject, "A figure is written as png, pdf, svg, csv; a.bmp ends in none of them."),
         ("joints", "a", subject, "a ends in none of them"),
         ("motion", "a.png", replace(subject, episode=None), "not computed yet"),
         ("motion", "a.csv", replace(subject, episode=None), "not computed yet"),
         ("ensemble", "a.png", subject, f"No temporal ensemble is known at step {LOOKED_AT}"),
         ("inputs", "a.csv", subject, f"What each input does at step {LOOKED_AT} is not known yet"),
+        ("divergence", "a.png", subject, "open two policies or more with `whiskers compare A B`"),
         ("joints", "no/such/folder/a.csv", subject, "cannot be written (No such file or directory)"),
     ):
         with pytest.raises(WhiskersError) as refused:

@@ -455,7 +455,7 @@ def test_answers_are_drawn_without_a_window(
 def test_the_window_draws_what_the_headless_viewport_draws(engine: Engine, scene: Scene) -> None:
     """The same shot, with everything asked, is the same picture to the bit from the window's render thread."""
     pytest.importorskip("dearpygui")
-    from viewer_app.gui.render_thread import RenderThread
+    from viewer_app.gui.render_thread import RenderThread, Scenery
 
     trace = do(engine, Step(8))
     for question in (Samples(6), Ablation(Blind.BLACK), Ensemble()):
@@ -466,11 +466,12 @@ def test_the_window_draws_what_the_headless_viewport_draws(engine: Engine, scene
         headless = viewport.draw(shot)
     thread = RenderThread(scene, 0)
     thread.start()
-    thread.want(shot)
+    thread.want(Scenery((shot,), 0))
     until = time.monotonic() + 20
-    while thread.rendered is None and not thread.failure and time.monotonic() < until:
+    while not thread.rendered and not thread.failure and time.monotonic() < until:
         time.sleep(0.01)
     assert thread.stop()
-    assert thread.rendered is not None, thread.failure
-    assert np.array_equal(thread.rendered.picture.image, headless.image)
-    assert thread.rendered.picture.legend == headless.legend
+    assert thread.rendered, thread.failure
+    (rendered,) = thread.rendered
+    assert np.array_equal(rendered.picture.image, headless.image)
+    assert rendered.picture.legend == headless.legend

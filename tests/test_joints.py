@@ -360,7 +360,7 @@ def session() -> dict[str, Any]:
 @pytest.mark.slow
 def test_nothing_is_cut_and_nothing_overlaps(session: dict[str, Any]) -> None:
     """Without a policy, with none, one or thousands of steps, and as a table, at both sizes, all has its own place."""
-    assert len(session["states"]) == 12
+    assert len(session["states"]) == 16
     for name, state in session["states"].items():
         width, height = state["size"]
         places: dict[str, Box] = state["places"]
@@ -386,6 +386,23 @@ def test_what_was_said_then_is_drawn_when_asked_for(session: dict[str, Any]) -> 
                 assert any(same(line, expected) for line in state["drawn"]), name
         elif name.startswith("one"):
             assert not any(len(line[1]) == 1 and np.allclose(line[1], first) for line in state["drawn"]), name
+
+
+@pytest.mark.window
+@pytest.mark.slow
+def test_other_lanes_lie_beside_the_one_looked_at(session: dict[str, Any]) -> None:
+    """Every other lane's measured curve is drawn at its own moments, under a switch with its letter that hides it."""
+    assert len(session["beside"]) == 2
+    for size in ("1280x720", "1920x1080"):
+        state = session["states"][f"three lanes at {size}"]
+        for expected in session["beside"]:
+            assert any(same(line, expected) for line in state["drawn"])
+        letters = {item.rsplit(" ", 1)[1] for item in state["places"] if "━ " in item}
+        assert {"A", "C"} <= letters
+        assert "B" not in letters
+        long = session["states"][f"lanes of thousands of steps at {size}"]
+        assert all(len(line[0]) < 8000 for line in long["drawn"])
+    assert session["hidden"] == 1
 
 
 def same(line: list[list[float]], expected: list[list[float]]) -> bool:

@@ -177,9 +177,9 @@ def test_an_episode_by_keys(window: WindowUnderTest) -> None:
 def test_scrubbing_and_orbiting_by_mouse(window: WindowUnderTest) -> None:
     """Dragging along the timeline looks at earlier steps, dragging in the viewport orbits; the trace stays."""
     window.ready()
-    for _ in range(6):
+    for length in range(10, 70, 10):
         window.press("shift+Right")
-    window.wait(length=60, head=True)
+        window.wait(length=length, head=True)
     window.drag(220, 656, 60, 656)
     window.wait(head=False, length=60)
     window.press("1")
@@ -233,4 +233,31 @@ def test_closing_during_a_policy_call_is_clean(window: WindowUnderTest) -> None:
     window.ready()
     window.press("Right")
     time.sleep(0.5)
+    window.close()
+
+
+@pytest.mark.parametrize("window", [{"lanes": 2}], indirect=True)
+def test_lanes_in_one_window(window: WindowUnderTest) -> None:
+    """Two lanes step together and branch together; a setting is the looked-at lane's own; a jump goes to where they
+    come apart."""
+    window.ready()
+    window.wait(chunkings=["FirstN(n_action_steps=25)", "FirstN(n_action_steps=5)"], lane=0)
+    for length in (10, 20, 30, 40):
+        window.press("shift+Right")
+        window.wait(lengths=[length, length])
+    window.wait(clock=40, apart=True)
+    window.press("ctrl+d")
+    window.wait(head=False)
+    apart = window.now["clock"]
+    assert isinstance(apart, int)
+    assert 0 < apart < 40
+    window.press("ctrl+l")
+    window.wait(lane=1, clock=apart)
+    window.press("ctrl+b")
+    window.wait(trace="episode 1 / branch 1", lengths=[apart, apart], head=True)
+    # The mouse in the other lane's picture looks at that lane.
+    window.click(420, 220)
+    window.wait(lane=0)
+    window.press("BackSpace")
+    window.wait(trace="episode 2", lengths=[0, 0])
     window.close()

@@ -24,8 +24,9 @@ def scene(tmp_path: Path) -> Scene:
 
 def begin(session: Session) -> Engine:
     """Open the session's engine as the window does, and drive it with a known policy instead of a loading one."""
-    assert session.policy is not None
-    session.policy.close()
+    (start,) = session.lanes
+    assert start.policy is not None
+    start.policy.close()
     engine = session.open_engine(session.watch)
     engine.send(SetStops(on_outcome=False))
     engine.send(UsePolicy(Wave(session.scene, noise=0.5)))

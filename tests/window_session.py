@@ -8,15 +8,18 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.swaying_policy import SwayingPolicy
+from viewer_app.camera_names import CameraMapping
+from viewer_app.chunking import FirstN
+from viewer_app.commands import Command, SetChunking
 from viewer_app.engine import Engine
-from viewer_app.gui import Files, LoadProgress, PolicyLoading, Session, run
-from viewer_app.headless import open_engine
+from viewer_app.gui import Complain, Files, LaneStart, LoadProgress, PolicyLoading, Session, run
+from viewer_app.headless import open_lanes
 from viewer_app.scene import Scene
-from viewer_app.types import ActionChunk, Observation, Policy, Want, WhiskersError
+from viewer_app.types import ActionChunk, CallProgress, Observation, Policy, PolicyInfo, Want, WhiskersError
 from viewer_app.view import Frame, View
 
 
@@ -54,6 +57,10 @@ class Loading:
     def cancel(self) -> None:
         self._cancelled = True
 
+    @property
+    def call(self) -> CallProgress | None:
+        return None
+
     def close(self) -> None:
         self._cancelled = True
 
@@ -70,6 +77,12 @@ class Folder:
     def save(self, view: View) -> Path:
         raise WhiskersError("The disk is full.")
 
+    def recall_cameras(self, info: PolicyInfo, scene: Scene, complain: Complain) -> CameraMapping | None:
+        return None
+
+    def remember_cameras(self, info: PolicyInfo, scene: Scene, mapping: CameraMapping, complain: Complain) -> None:
+        return
+
     def new_file(self, name: str) -> Path:
         return self._folder / name
 
@@ -78,14 +91,21 @@ def session_of(options: dict[str, float | str]) -> tuple[Session, Files]:
     """The session and the files that the options describe."""
     scene = Scene.load("so101")
     kind = Refusing if options.get("refuses") else SwayingPolicy
-    policy = kind(scene, takes=float(options.get("takes", 0.0)))
-    loading = Loading(policy, float(options.get("loads", 0.2)), str(options.get("fails", "")))
+    lanes = int(options.get("lanes", 1))
+    loads, fails = float(options.get("loads", 0.2)), str(options.get("fails", ""))
+    policies = [kind(scene, takes=float(options.get("takes", 0.0))) for _ in range(lanes)]
+    at_once: Callable[[PolicyInfo], Sequence[Command]] = lambda info: ()  # noqa: E731
+    apart: Callable[[PolicyInfo], Sequence[Command]] = lambda info: (SetChunking(FirstN(5)),)  # noqa: E731
+    # All lanes but the first execute fewer steps of each chunk, so that they come apart.
+    starts = [
+        LaneStart(Loading(policy, loads, fails), apart if lane else at_once) for lane, policy in enumerate(policies)
+    ]
 
     def engine(publish: object) -> Engine:
         assert callable(publish)
-        return open_engine(scene, None, 3, publish)
+        return open_lanes(scene, [None] * lanes, 3, publish)
 
-    return Session(scene, engine, loading), Folder(Path(str(options.get("folder", "."))))
+    return Session(scene, engine, tuple(starts)), Folder(Path(str(options.get("folder", "."))))
 
 
 class Reporter:
@@ -111,6 +131,11 @@ class Reporter:
             "camera": camera.label,
             "pictured": bool(frame.seen),
             "chunking": str(frame.lane.settings.chunking),
+            "lane": frame.lane_number,
+            "lengths": [lane.length for lane in frame.lanes],
+            "chunkings": [str(lane.settings.chunking) for lane in frame.view.lanes],
+            "clock": frame.clock,
+            "apart": bool(frame.comparison is not None and max(d.tip.max() for d in frame.comparison.divergences) > 10),
         }
         if now != self._last:
             self._last = now

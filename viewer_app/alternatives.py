@@ -168,13 +168,23 @@ def samples_at(paths: Paths, trace: Trace, step: int, answers: Answers, site: in
 def denoising_at(trace: Trace, step: int, answers: Answers) -> ActionChunk | None:
     """The chunk whose denoising is known: this step's answer, else the one in force. None where neither is.
 
+    That of the chunk in force was recorded with it, or told when the policy was asked about the step that it began at.
     Its `extras["denoising"]`, shape (S + 1, H, n), goes from noise to the chunk itself.
     """
     answer = answers.to(Denoising, trace, step)
     if answer is not None:
         return answer.base
     in_force = trace.chunks_in_force(step)
-    return in_force[-1] if in_force and "denoising" in in_force[-1].extras else None
+    if not in_force:
+        return None
+    chunk = in_force[-1]
+    if "denoising" in chunk.extras:
+        return chunk
+    answer = answers.to(Denoising, trace, chunk.start)
+    # Asked with other settings the policy told how another chunk comes about.
+    if answer is not None and np.array_equal(answer.base.actions, chunk.actions):
+        return answer.base
+    return None
 
 
 def _from_latents(chunk: ActionChunk, paths: Paths, trace: Trace, site: int | None) -> SamplesAt:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 
 import numpy as np
 
 from viewer_app.alternatives import (
+    denoising_at,
     effects_at,
     ensemble_at,
     gap_between,
@@ -16,17 +17,23 @@ from viewer_app.alternatives import (
     samples_at,
 )
 from viewer_app.chunking import TemporalEnsemble
+from viewer_app.denoising import insight_of, settled_of
 from viewer_app.detectors import Thresholds, detect
+from viewer_app.divergence import LaneComparer
 from viewer_app.insight import (
+    Comparison,
+    DenoisingInsight,
     EnsembleInsight,
     EpisodeInsight,
     Gap,
     MomentInsight,
     OcclusionInsight,
+    Settled,
 )
 from viewer_app.memory import Memory
 from viewer_app.paths import Paths
-from viewer_app.questions import Answers, Attention, Occlusion, cell_label
+from viewer_app.questions import Answers, Attention, Denoising, Occlusion, cell_label
+from viewer_app.ranges import RangeReader
 from viewer_app.scene import Scene
 from viewer_app.smoothness import Seam, smoothness_of
 from viewer_app.trace import Trace
@@ -34,7 +41,10 @@ from viewer_app.tracking import tracking_of
 from viewer_app.types import ActionChunk, Float32Array, FloatArray, frozen
 from viewer_app.view import OverlayChoice
 
-_SEAMS = 20_000
+_CHUNKS = 20_000
+"""Of how many chunks the figures are remembered, so that those of a growing trace are computed once."""
+_DENOISED = 256
+"""Of how many chunks all about their denoising is remembered."""
 _CUT = 0.01
 """A command that is this much past an actuator's limit is cut off; below it is rounding. [deg]"""
 _ATTENTION = "attention:"
@@ -47,7 +57,11 @@ class Analyst:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._paths = Paths(scene)
-        self._seams: Memory[Seam] = Memory(_SEAMS)
+        self._lanes = LaneComparer(self._paths)
+        self._ranges = RangeReader(scene)
+        self._seams: Memory[Seam] = Memory(_CHUNKS)
+        self._settled: Memory[Settled] = Memory(_CHUNKS)
+        self._denoised: Memory[DenoisingInsight] = Memory(_DENOISED)
 
     def episode(self, trace: Trace, length: int, thresholds: Thresholds) -> EpisodeInsight:
         """Figures about the first `length` steps of a trace.
@@ -70,6 +84,20 @@ class Analyst:
             seams=self._seams_of(trace, length),
             tracking=tuple(tracking_of(angles[:, joint], states[:, joint]) for joint in range(angles.shape[1])),
             findings=tuple(detect(self._scene, trace, length, thresholds)),
+            settled=self._settled_of(trace, length),
+            ranges=self._ranges.of(trace, length),
+        )
+
+    def comparison(self, lanes: Sequence[tuple[Trace, int]], step: int) -> Comparison:
+        """Figures about lanes beside each other. See `divergence.LaneComparer.compare`."""
+        return self._lanes.compare(lanes, step)
+
+    def _settled_of(self, trace: Trace, length: int) -> tuple[Settled, ...]:
+        """Of the trace's own chunks, in order: which of them carry their denoising was the person's choice."""
+        return tuple(
+            self._settled.get(chunk, None, partial(settled_of, self._paths, trace, chunk))
+            for chunk in trace.chunks
+            if chunk.arrived < length and "denoising" in chunk.extras
         )
 
     def _seams_of(self, trace: Trace, length: int) -> tuple[Seam, ...]:
@@ -123,7 +151,14 @@ class Analyst:
             occlusion=self._occlusion(trace, step, answers, site),
             attention=_attention(trace, step, answers),
             saturated=self._saturated(plan[0]) if plan is not None else (),
+            denoising=self._denoising(trace, step, answers, site),
         )
+
+    def _denoising(self, trace: Trace, step: int, answers: Answers, site: int) -> DenoisingInsight | None:
+        chunk = denoising_at(trace, step, answers)
+        if chunk is None:
+            return None
+        return self._denoised.get(chunk, site, partial(insight_of, self._paths, trace, chunk, site))
 
     def _physics(self, trace: Trace, step: int, plan: Float32Array, site: int) -> Gap | None:
         snapshot = trace.snapshot(step)
@@ -186,9 +221,11 @@ class Analyst:
 def _key(trace: Trace, length: int, step: int, choice: OverlayChoice, answers: Answers) -> object:
     """What the figures about a moment are computed from: equal keys mean equal figures."""
     about = tuple(answer for answer in answers.about(trace) if answer.step == step)
+    in_force = trace.chunks_in_force(step)
+    begun = answers.to(Denoising, trace, in_force[-1].start) if in_force else None
     # The newest moment can still change: an object is moved, a setting changed, the policy reset.
     head = (trace.snapshot(step).tobytes(), trace.settings_at(step), trace.resets) if step == length else None
-    return trace, step, choice.root, choice.coefficient, about, head
+    return trace, step, choice.root, choice.coefficient, about, begun, head
 
 
 def _attention(trace: Trace, step: int, answers: Answers) -> Mapping[str, FloatArray]:

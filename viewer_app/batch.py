@@ -1,54 +1,73 @@
-"""Many episodes without a window, each recorded: what `whiskers run` does, and the demo where there is no display.
+"""Many episodes without a window, each recorded: what `whiskers run` and `compare` do, and the demo without a display.
 
-It wires engine, recordings and video together. Which policy drives is the caller's choice.
+It wires engine, recordings and video together. Which policies drive is the caller's choice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
 from recordings.folder import LaneSnippet
 from recordings.recorder import Recorder
-from recordings.video import VideoWriter
-from viewer_app.commands import Command, SetStops
-from viewer_app.headless import Episode, open_engine, run_episode
+from recordings.video import open_video
+from viewer_app.commands import SetStops, SetWant
+from viewer_app.headless import Episode, open_lanes, run_lanes
+from viewer_app.lane_settings import LaneCommand
 from viewer_app.render import Shot, Viewport
 from viewer_app.scene import Scene
 from viewer_app.summary import EpisodeResult
 from viewer_app.trace import Trace
-from viewer_app.types import ImageArray, Policy, WhiskersError
+from viewer_app.types import ImageArray, Policy, Want, WhiskersError
 from viewer_app.view import OverlayChoice, Snippet, camera_presets
 
 PICTURE = (960, 540)
 """Width and height of videos and pictures. [px]"""
 
 
+@dataclass(frozen=True)
+class LaneRun:
+    """One lane's part of an episode that was run and recorded."""
+
+    result: EpisodeResult
+    trace: Trace
+
+
 class Batch:
-    """Runs episodes one after another on the calling thread. Use as a context manager."""
+    """Runs episodes one after another on the calling thread, each in all lanes. Use as a context manager."""
 
     def __init__(
-        self, scene: Scene, policy: Policy, out: Path, setup: tuple[Command, ...], complain: Callable[[str], None]
+        self,
+        scene: Scene,
+        policies: Sequence[Policy],
+        out: Path,
+        complain: Callable[[str], None],
+        setups: Sequence[Sequence[LaneCommand]] = (),
+        want: Want = Want(),  # noqa: B008 (frozen, so it can be shared)
     ) -> None:
         """
         Args:
             scene: What to run in.
-            policy: What drives.
+            policies: What drives each lane.
             out: Folder of the recordings.
-            setup: Sent before each episode, for example an execution mode.
             complain: Told one sentence when something went wrong that the batch survives.
+            setups: What is set in each lane, for example an execution mode.
+            want: What to ask policies for besides the chunk.
 
         Raises:
-            WhiskersError: If the policy does not fit the scene.
+            WhiskersError: If a policy does not fit the scene.
         """
         self._scene = scene
-        self._policy = policy
+        self._infos = [policy.info for policy in policies]
         self._out = out
-        self._setup = (SetStops(max_steps=scene.spec.task.max_steps), *setup)
         self._complain = complain
-        self._engine = open_engine(scene, policy, seed=0)
+        self._setups = setups
+        self._engine = open_lanes(scene, policies, seed=0)
+        self._engine.send(SetStops(max_steps=scene.spec.task.max_steps))
+        self._engine.send(SetWant(want))
 
     def __enter__(self) -> Batch:
         return self
@@ -56,36 +75,39 @@ class Batch:
     def __exit__(self, *_: object) -> None:
         self._engine.close()
 
-    def run(self, seed: int, name: str = "") -> tuple[EpisodeResult, Trace]:
-        """Run and record the episode of a seed.
+    def run(self, seed: int, name: str = "") -> tuple[LaneRun, ...]:
+        """Run and record the episode of a seed, one recording for all lanes.
 
         Args:
             seed: Of the episode.
             name: Name of the recording's folder; empty is `seed-<seed>`.
 
         Raises:
-            WhiskersError: If the recording cannot be begun, or the episode cannot take even its first step.
+            WhiskersError: If the recording cannot be begun, or a lane cannot take even its first step.
         """
         folder = self._out / (name or f"seed-{seed}")
-        lane = self._engine.lanes[0]
-        with Recorder(folder, self._scene, (self._policy.info,), self._complain) as recorder:
-            try:
-                episode = run_episode(
-                    self._engine,
-                    seed,
-                    self._setup,
-                    watch=lambda trace: recorder.offer((LaneSnippet(Snippet(trace, len(trace))),)),
-                )
-            except WhiskersError as error:
-                if not len(lane.trace):
-                    raise
-                self._complain(str(error))
-                episode = Episode(lane.trace)
+        lanes = self._engine.lanes
+        with Recorder(folder, self._scene, self._infos, self._complain) as recorder:
+
+            def watch() -> None:
+                recorder.offer([LaneSnippet(Snippet(each.trace, len(each.trace)), i) for i, each in enumerate(lanes)])
+
+            episodes = run_lanes(self._engine, seed, self._setups, watch)
         # A batch looks at one episode at a time; the earlier ones are on the disk.
-        lane.earlier = ()
-        latencies = tuple(chunk.latency for chunk in episode.trace.chunks)
-        result = EpisodeResult(seed, episode.outcome, episode.success, episode.steps, str(folder), latencies)
-        return result, episode.trace
+        for lane in lanes:
+            lane.earlier = ()
+        for info, episode in zip(self._infos, episodes, strict=True):
+            if episode.complaint:
+                sentence = f"Episode of seed {seed}, {info.name}, step {episode.steps}: {episode.complaint}"
+                if not episode.steps:
+                    raise WhiskersError(sentence)
+                self._complain(sentence)
+        return tuple(LaneRun(_result(episode, folder), episode.trace) for episode in episodes)
+
+
+def _result(episode: Episode, folder: Path) -> EpisodeResult:
+    latencies = tuple(chunk.latency for chunk in episode.trace.chunks)
+    return EpisodeResult(episode.seed, episode.outcome, episode.success, episode.steps, str(folder), latencies)
 
 
 def film(
@@ -109,7 +131,7 @@ def film(
     """
     width, height = PICTURE
     camera = camera_presets(scene.spec.look_at)[0]
-    with Viewport(scene) as viewport, VideoWriter(video, width, height, scene.spec.control_hz) as writer:
+    with Viewport(scene) as viewport, open_video(video, width, height, scene.spec.control_hz) as writer:
         for step in range(len(trace) + 1):
             shot = Shot(trace, len(trace), step, camera, overlays, width, height)
             image = viewport.draw(shot).image

@@ -175,6 +175,16 @@ class StopAsking:
 
 
 @dataclass(frozen=True)
+class Bookmark:
+    """Write a note to a step of a trace, in place of one that is there; an empty one takes the bookmark away."""
+
+    trace: str
+    step: int
+    text: str
+    lane: int = 0
+
+
+@dataclass(frozen=True)
 class Say:
     """Show a sentence to the person, as the engine does with its own errors."""
 
@@ -202,5 +212,6 @@ Command = (
     | SetWant
     | Ask
     | StopAsking
+    | Bookmark
     | Say
 )

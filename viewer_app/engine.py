@@ -16,6 +16,7 @@ import numpy as np
 from viewer_app.breakpoints import Breakpoints
 from viewer_app.commands import (
     Ask,
+    Bookmark,
     Command,
     Fork,
     MoveObject,
@@ -220,6 +221,8 @@ class Engine:
             case StopAsking(lane):
                 for each in self._of(lane):
                     each.inquiries = []
+            case Bookmark(trace, step, text, lane):
+                self._of(lane)[0].bookmark(trace, step, text)
             case Say(text):
                 self._say(text)
             case _:

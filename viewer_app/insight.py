@@ -259,3 +259,8 @@ SETTLED = 10.0
 
 SAME = 0.5
 """Samples nearer than this to their mean are one line on any screen. [mm]"""
+
+
+def lane_letter(lane: int) -> str:
+    """How a lane is called wherever several are shown: A, B, C, ..."""
+    return chr(ord("A") + lane)

@@ -284,6 +284,18 @@ class Lane:
         self._latency = Latency(chunk.latency, float(median), float(p95), self._latency.count + 1)
         return chunk
 
+    def bookmark(self, trace: str, step: int, text: str) -> None:
+        """Write a note to a step; an empty one takes the bookmark away.
+
+        Raises:
+            WhiskersError: If there is no such trace or step.
+        """
+        about = self._known(trace)
+        if not 0 <= step <= len(about):
+            raise WhiskersError(f"Trace {trace!r} has no step {step}; it has steps 0 to {len(about)}.")
+        if about.bookmarks.get(step, "") != text:
+            about.note(Event(step, "bookmark", text))
+
     # Questions: they execute nothing and record nothing.
 
     def ask(self, trace: str, step: int, question: Question) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
 
@@ -15,7 +15,7 @@ import mujoco
 import numpy as np
 from OpenGL import GL
 
-from viewer_app.overlays import Legend, Polyline, Sight, build
+from viewer_app.overlays import Legend, Polyline, Primitive, Sight, build
 from viewer_app.paths import Paths
 from viewer_app.questions import Answers
 from viewer_app.raster import Box, Lens, draw, lines_near
@@ -66,6 +66,8 @@ class Picture:
     """What the overlays have to say, in the order of drawing."""
     whiskers: tuple[Polyline, ...] = ()
     """The chunks' paths that were drawn."""
+    primitives: tuple[Primitive, ...] = ()
+    """All that was drawn over the scene, and the legend."""
 
     def chunk_at(self, u: float, v: float) -> int | None:
         """The control step whose observation the whisker near a pixel answers, None where there is no whisker.
@@ -120,6 +122,8 @@ class Offscreen:
         self.perturb = mujoco.MjvPerturb()
         self.size = (width, height)
         self._drawn = mujoco.MjrRect(0, 0, 0, 0)
+        self._shadow_map = int(self.render.shadowFBO)
+        self._nowhere = self._pixel = 0
 
     @staticmethod
     def _is_software() -> bool:
@@ -139,8 +143,15 @@ class Offscreen:
         self.begin(camera, width, height)
         return self.read_image()
 
-    def begin(self, camera: mujoco.MjvCamera, width: int, height: int) -> None:
-        """Set OpenGL to work on the picture of `self.data` from a camera, and return while it works."""
+    def begin(self, camera: mujoco.MjvCamera, width: int, height: int, same_moment: bool = False) -> None:
+        """Set OpenGL to work on the picture of `self.data` from a camera, and return while it works.
+
+        Args:
+            camera: From where.
+            width, height: [px]
+            same_moment: Whether `data` is as it was for the last picture. Its shadows are then not cast again, which
+                is a large part of the work; the picture is the same to the bit.
+        """
         self.context.make_current()
         mujoco.mjv_updateScene(
             self.model,
@@ -152,8 +163,30 @@ class Offscreen:
             self.scene,
         )
         self._drawn = mujoco.MjrRect(0, 0, width, height)
+        self.render.shadowFBO = self._shadow_target(same_moment)
         mujoco.mjr_render(self._drawn, self.scene, self.render)
         GL.glFlush()
+
+    def _shadow_target(self, same_moment: bool) -> int:
+        """The framebuffer that MuJoCo casts shadows into: its own, or one of a single pixel that nobody reads.
+
+        Shadows depend on the lights, not on the camera, and stay in MuJoCo's texture. It has a single one: with
+        several lights that cast shadows it holds only the last one's, so then all are cast again.
+        """
+        lights = self.scene.lights[: self.scene.nlight]
+        if not same_moment or not self._shadow_map or sum(bool(light.castshadow) for light in lights) != 1:
+            return self._shadow_map
+        if not self._nowhere:
+            self._nowhere = int(GL.glGenFramebuffers(1))
+            self._pixel = int(GL.glGenRenderbuffers(1))
+            GL.glBindRenderbuffer(GL.GL_RENDERBUFFER, self._pixel)
+            GL.glRenderbufferStorage(GL.GL_RENDERBUFFER, GL.GL_DEPTH_COMPONENT24, 1, 1)
+            GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._nowhere)
+            GL.glFramebufferRenderbuffer(GL.GL_FRAMEBUFFER, GL.GL_DEPTH_ATTACHMENT, GL.GL_RENDERBUFFER, self._pixel)
+            GL.glDrawBuffer(GL.GL_NONE)
+            GL.glReadBuffer(GL.GL_NONE)
+            mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self.render)
+        return self._nowhere
 
     def read_image(self) -> ImageArray:
         """The picture begun last, once it is done, top row first. Shape (height, width, 3)."""
@@ -188,6 +221,10 @@ class Offscreen:
     def close(self) -> None:
         """Free the OpenGL objects."""
         self.context.make_current()
+        if self._nowhere:
+            GL.glDeleteFramebuffers(1, [self._nowhere])
+            GL.glDeleteRenderbuffers(1, [self._pixel])
+        self.render.shadowFBO = self._shadow_map
         self.render.free()
         self.context.free()
 
@@ -232,15 +269,15 @@ class PictureCache:
         """
         self.budget = budget
         self.nbytes = 0
-        self._entries: OrderedDict[tuple[str, int], Mapping[str, ImageArray]] = OrderedDict()
+        self._entries: OrderedDict[tuple[Hashable, int], Mapping[str, ImageArray]] = OrderedDict()
 
-    def get(self, trace: str, step: int) -> Mapping[str, ImageArray] | None:
+    def get(self, trace: Hashable, step: int) -> Mapping[str, ImageArray] | None:
         found = self._entries.get((trace, step))
         if found is not None:
             self._entries.move_to_end((trace, step))
         return found
 
-    def put(self, trace: str, step: int, pictures: Mapping[str, ImageArray]) -> None:
+    def put(self, trace: Hashable, step: int, pictures: Mapping[str, ImageArray]) -> None:
         self.drop(trace, step)
         self._entries[trace, step] = pictures
         self.nbytes += sum(image.nbytes for image in pictures.values())
@@ -248,7 +285,7 @@ class PictureCache:
             _, oldest = self._entries.popitem(last=False)
             self.nbytes -= sum(image.nbytes for image in oldest.values())
 
-    def drop(self, trace: str, step: int) -> None:
+    def drop(self, trace: Hashable, step: int) -> None:
         """Forget one entry, because its moment was changed."""
         old = self._entries.pop((trace, step), None)
         if old is not None:
@@ -273,22 +310,30 @@ class Viewport:
     ) -> None:
         self.close()
 
-    def draw(self, shot: Shot) -> Picture:
-        """The picture of a shot, overlays included."""
+    def draw(self, shot: Shot, before: Picture | None = None) -> Picture:
+        """The picture of a shot, overlays included.
+
+        Args:
+            shot: What to draw.
+            before: The last picture that was drawn, where it was of the same moment with the same overlays: what is
+                the same from everywhere is taken from it.
+        """
         offscreen = self._offscreen
         offscreen.resize(shot.width, shot.height)
-        pose(self._scene, offscreen.data, shot.trace.snapshot(shot.step))
+        if before is None:
+            pose(self._scene, offscreen.data, shot.trace.snapshot(shot.step))
         camera = self._camera(shot)
-        offscreen.begin(camera, shot.width, shot.height)
+        offscreen.begin(camera, shot.width, shot.height, same_moment=before is not None)
         # The overlays' geometry is computed while OpenGL draws.
-        primitives = build(Sight(self._paths, shot.trace, shot.step, shot.overlays, shot.answers))
+        sight = Sight(self._paths, shot.trace, shot.step, shot.overlays, shot.answers)
+        primitives = tuple(build(sight)) if before is None else before.primitives
         image = offscreen.read_image()
         lens = offscreen.lens(shot.width, shot.height)
         legend = tuple(each for each in primitives if isinstance(each, Legend))
         drawn = primitives if shot.overlays.legend else [each for each in primitives if not isinstance(each, Legend)]
         draw(image, offscreen.read_depth, lens, drawn)
         whiskers = tuple(each for each in primitives if isinstance(each, Polyline) and each.asked_at is not None)
-        return Picture(self._scene, shot, image, lens, legend, whiskers)
+        return Picture(self._scene, shot, image, lens, legend, whiskers, primitives)
 
     def seen(self, trace: Trace, step: int) -> Mapping[str, ImageArray]:
         """What the policy saw, or would see, at a step, after blinding; without a policy, what the cameras show.
@@ -296,17 +341,25 @@ class Viewport:
         The head can still be changed, by blinding or by moving an object, so only settled moments are remembered.
         """
         settled = step < len(trace)
-        found = self._cache.get(trace.name, step) if settled else None
+        found = self._cache.get(trace, step) if settled else None
         if found is None:
-            if self._cameras is None:
-                self._cameras = PolicyCameras(self._scene)
             if trace.policy is None:
-                found = self._cameras.pictures(trace.snapshot(step), tuple(self._scene.spec.cameras))
+                found = self.views(trace, step)
             else:
-                found = seen_at(trace, step, trace.policy, self._cameras.pictures).images
+                found = seen_at(trace, step, trace.policy, self._policy_cameras.pictures).images
             if settled:
-                self._cache.put(trace.name, step, found)
+                self._cache.put(trace, step, found)
         return found
+
+    def views(self, trace: Trace, step: int) -> Mapping[str, ImageArray]:
+        """What all cameras of the scene show at a step, whatever the policy is shown."""
+        return self._policy_cameras.pictures(trace.snapshot(step), tuple(self._scene.spec.cameras))
+
+    @property
+    def _policy_cameras(self) -> PolicyCameras:
+        if self._cameras is None:
+            self._cameras = PolicyCameras(self._scene)
+        return self._cameras
 
     def close(self) -> None:
         """Free the OpenGL objects."""

@@ -44,7 +44,7 @@ class Event:
 
     step: int
     kind: str
-    """`policy_reset`, `settings`, `moved` or `note`."""
+    """`policy_reset`, `settings`, `moved`, `note`, or `bookmark`, which may be written after its step was executed."""
     text: str
     """One line for the timeline."""
 
@@ -204,6 +204,12 @@ class Trace:
     def settings_changes(self) -> tuple[tuple[int, Settings], ...]:
         """(first step, settings), in order."""
         return tuple(self._settings)
+
+    @property
+    def bookmarks(self) -> Mapping[int, str]:
+        """Step to what a person wrote about it, in the order of steps. What was written last to a step counts."""
+        found = {event.step: event.text for event in self.events if event.kind == "bookmark"}
+        return MappingProxyType({step: found[step] for step in sorted(found) if found[step]})
 
     def chunk_asked_at(self, step: int) -> ActionChunk | None:
         """The chunk that answers the observation of exactly `step`."""

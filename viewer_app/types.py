@@ -193,7 +193,7 @@ class PolicyInfo:
     guidable: bool = False
     """Whether real-time chunking can draw its chunks towards the one before."""
     mapped_cameras: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """The scene's camera to the checkpoint's name for it, where a person mapped one to the other."""
+    """The scene's camera to the checkpoint's names for it, joined by ", ", where a person mapped one to the other."""
 
 
 @dataclass(frozen=True)

@@ -261,7 +261,11 @@ class Frame:
     step: int
     """The control step looked at, 0 .. length."""
     at_head: bool
-    """Whether the step is the newest moment of the trace being written."""
+    """Whether the moment looked at is the newest of the session, and the trace is the one being written."""
+    clock: int
+    """The control step that is looked at in all lanes. A lane whose trace ends earlier shows its last moment."""
+    reach: int
+    """Largest `clock` there is: steps of the longest trace among the lanes."""
     seen: Mapping[str, ImageArray] = field(default_factory=lambda: MappingProxyType({}))
     """What the policy saw, or would see, at the step, after blinding: camera name to picture."""
     seen_step: int | None = None
@@ -289,19 +293,16 @@ def resolve(view: View, focus: Focus) -> Frame:
 
     With several lanes the moment is one for all: the step looked at, as far as each lane has got.
     """
-    number = min(focus.lane, len(view.lanes) - 1)
-    frame = _resolve_lane(view, focus, number)
-    if len(view.lanes) == 1:
-        return replace(frame, lanes=(frame,))
-    others = tuple(frame if other == number else _resolve_lane(view, focus, other) for other in range(len(view.lanes)))
-    return replace(frame, lanes=others)
+    reach = max(lane.snippet(focus.trace).length for lane in view.lanes)
+    lanes = tuple(_resolve_lane(view, focus, number, reach) for number in range(len(view.lanes)))
+    return replace(lanes[min(focus.lane, len(lanes) - 1)], lanes=lanes)
 
 
-def _resolve_lane(view: View, focus: Focus, number: int) -> Frame:
+def _resolve_lane(view: View, focus: Focus, number: int, reach: int) -> Frame:
     lane = view.lanes[number]
     snippet = lane.snippet(focus.trace)
     writing = snippet is lane.now
-    step = snippet.length if focus.step is None else min(max(focus.step, 0), snippet.length)
+    clock = reach if focus.step is None else min(max(focus.step, 0), reach)
     return Frame(
         lane_number=number,
         view=view,
@@ -309,6 +310,8 @@ def _resolve_lane(view: View, focus: Focus, number: int) -> Frame:
         lane=lane,
         trace=snippet.trace,
         length=snippet.length,
-        step=step,
-        at_head=writing and step == snippet.length,
+        step=min(clock, snippet.length),
+        at_head=writing and clock == reach,
+        clock=clock,
+        reach=reach,
     )

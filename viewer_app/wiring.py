@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import assert_never
 
 from policies.process import Failed, Loaded, Loading, PolicyProcess
 from policies.progress import LoadingCancelledError
+from recordings.camera_memory import CameraMemory
 from recordings.folder import Recording, is_recording, open_recording, save, snippets_of
 from recordings.recorder import Recorder
+from viewer_app.camera_map import mapping_of, parse_mapping
+from viewer_app.camera_names import CameraMapping
 from viewer_app.commands import Say
 from viewer_app.engine import Engine
-from viewer_app.gui.contracts import LoadProgress, PolicyLoading, Session
-from viewer_app.headless import open_engine
+from viewer_app.gui.contracts import Complain, LaneStart, LoadProgress, PolicyLoading, Session
+from viewer_app.headless import open_engine, open_lanes
+from viewer_app.lane_spec import LaneSpec
 from viewer_app.scene import Scene
-from viewer_app.types import Policy, WhiskersError
+from viewer_app.types import CallProgress, Policy, PolicyInfo, WhiskersError
 from viewer_app.view import View
 
 
@@ -62,6 +67,10 @@ class ProcessLoading:
         if self._process is not None:
             self._process.cancel()
 
+    @property
+    def call(self) -> CallProgress | None:
+        return self._process.call if self._process is not None else None
+
     def close(self) -> None:
         if self._process is not None:
             self._process.close()
@@ -105,6 +114,12 @@ class SessionFiles:
         save(folder, view.scene, snippets_of(view), policies)
         return folder
 
+    def recall_cameras(self, info: PolicyInfo, scene: Scene, complain: Complain) -> CameraMapping | None:
+        return CameraMemory(complain).recall(info.digest, scene.name)
+
+    def remember_cameras(self, info: PolicyInfo, scene: Scene, mapping: CameraMapping, complain: Complain) -> None:
+        CameraMemory(complain).remember(info.digest, scene.name, mapping)
+
     def new_file(self, name: str) -> Path:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -124,15 +139,48 @@ class SessionFiles:
         self._recorders.append(Recorder(self.new_file("recording"), view.scene, policies, complain))
         return self._recorders[-1]
 
-    def new_session(self, scene: Scene, source: str, seed: int, start_running: bool) -> Session:
-        """A session that begins with an episode of `seed`, driven by the checkpoint once it has loaded."""
+    def new_session(
+        self, scene: Scene, source: str, seed: int, start_running: bool, cameras: tuple[str, ...] = ()
+    ) -> Session:
+        """A session that begins with an episode of `seed`, driven by the checkpoint once it has loaded.
+
+        Args:
+            scene: What to drive in.
+            source: The checkpoint.
+            seed: Of the first episode.
+            start_running: Whether to play as soon as it has loaded.
+            cameras: `CHECKPOINT_CAMERA=SCENE_CAMERA`, where its cameras are not the scene's.
+        """
         recorder = _SessionRecorder(self, steps_before=0)
         return Session(
             scene=scene,
             open_engine=recorder.around(lambda publish: open_engine(scene, None, seed, publish)),
-            policy=ProcessLoading(source, self._device),
+            lanes=(LaneStart(ProcessLoading(source, self._device), cameras=_wished(cameras, scene)),),
             watch=recorder.watch,
             start_running=start_running,
+            picture_budget=self._picture_budget,
+        )
+
+    def compare_session(
+        self, scene: Scene, lanes: Sequence[LaneSpec], seed: int, cameras: tuple[str, ...] = ()
+    ) -> Session:
+        """A session with a lane for each checkpoint, all in the episode of `seed`.
+
+        Args:
+            scene: Of all lanes.
+            lanes: What is to drive.
+            seed: Of the first episode.
+            cameras: `CHECKPOINT_CAMERA=SCENE_CAMERA`, for the lanes whose cameras are not the scene's.
+        """
+        recorder = _SessionRecorder(self, steps_before=0)
+        return Session(
+            scene=scene,
+            open_engine=recorder.around(lambda publish: open_lanes(scene, [None] * len(lanes), seed, publish)),
+            lanes=tuple(
+                LaneStart(ProcessLoading(lane.checkpoint, self._device), lane.commands, _wished(cameras, scene))
+                for lane in lanes
+            ),
+            watch=recorder.watch,
             picture_budget=self._picture_budget,
         )
 
@@ -143,16 +191,20 @@ class SessionFiles:
             WhiskersError: If it cannot be read.
         """
         recording = open_recording(folder)
-        traces = recording.lanes[0]
-        recorder = _SessionRecorder(self, steps_before=sum(len(trace) for trace in traces))
-        source = recording.policies[0].source if recording.policies else None
+        steps = sum(len(trace) for traces in recording.lanes for trace in traces)
+        recorder = _SessionRecorder(self, steps_before=steps)
         return Session(
             scene=recording.scene,
             open_engine=recorder.around(lambda publish: _open_recorded(recording, publish)),
-            policy=None if source is None else ProcessLoading(source, self._device),
+            lanes=tuple(self._start_of(traces[-1].policy) for traces in recording.lanes),
             watch=recorder.watch,
             picture_budget=self._picture_budget,
         )
+
+    def _start_of(self, policy: PolicyInfo | None) -> LaneStart:
+        if policy is None:
+            return LaneStart()
+        return LaneStart(ProcessLoading(policy.source, self._device), cameras=partial(mapping_of, policy))
 
 
 class _SessionRecorder:
@@ -198,9 +250,15 @@ class _SessionRecorder:
             self._engine.send(Say(sentence))
 
 
+def _wished(cameras: tuple[str, ...], scene: Scene) -> Callable[[PolicyInfo], CameraMapping | None]:
+    """What the command line says about the cameras of a checkpoint; None where it says nothing."""
+    return lambda info: parse_mapping(cameras, info, scene) if cameras else None
+
+
 def _open_recorded(recording: Recording, publish: Callable[[View], None]) -> Engine:
-    engine = open_engine(recording.scene, None, recording.lanes[0][-1].seed, publish)
-    engine.lanes[0].adopt(recording.lanes[0])
+    engine = open_lanes(recording.scene, [None] * len(recording.lanes), recording.lanes[0][-1].seed, publish)
+    for lane, traces in zip(engine.lanes, recording.lanes, strict=True):
+        lane.adopt(traces)
     for note in recording.notes:
         engine.send(Say(note))
     engine.publish()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from unittest.mock import patch
 
 from lerobot.policies.pi0 import modeling_pi0
@@ -35,8 +36,13 @@ class TinyPI0Policy(PI0Policy):  # type: ignore[misc]  # LeRobot is untyped.
 
 
 @contextmanager
-def sizes_of(config: TinyPI0Config) -> Iterator[None]:
-    """While in force, LeRobot builds PI0 in these sizes. They are not arguments there, so names are replaced."""
+def sizes_of(config: TinyPI0Config, modelling: ModuleType = modeling_pi0) -> Iterator[None]:
+    """While in force, LeRobot builds PI0 in these sizes. They are not arguments there, so names are replaced.
+
+    Args:
+        config: The sizes.
+        modelling: LeRobot's module of PI0, or that of PI0.5, which is built of the same parts.
+    """
 
     def gemma_config(variant: str) -> GemmaConfig:
         return GemmaConfig(
@@ -57,9 +63,9 @@ def sizes_of(config: TinyPI0Config) -> Iterator[None]:
 
     sizes = config
     with (
-        patch.object(modeling_pi0, "get_gemma_config", gemma_config),
-        patch.object(modeling_pi0, "PaliGemmaForConditionalGenerationWithPiGemma", paligemma),
-        patch.object(modeling_pi0, "PiGemmaForCausalLM", gemma),
+        patch.object(modelling, "get_gemma_config", gemma_config),
+        patch.object(modelling, "PaliGemmaForConditionalGenerationWithPiGemma", paligemma),
+        patch.object(modelling, "PiGemmaForCausalLM", gemma),
     ):
         yield
 

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from tests.bench.engine_step import measure_overhead, measure_with_policy
+from tests.bench.lanes import measure_lanes
+from tests.bench.export import measure_export_bare, measure_export_default_look, measure_export_same_look
 from tests.bench.memory import measure_memory
 from tests.bench.rows import Row
 from tests.bench.scrub import long_trace, measure_overlay, measure_scrub
@@ -38,7 +40,13 @@ def rows(only: Sequence[str], policy: str) -> Iterator[Row]:
         "physics": lambda: measure_physics(scene),
         "samples": lambda: measure_samples(scene),
         "ensemble": lambda: measure_ensemble(scene),
+        "denoising": lambda: _denoising(scene),
+        "noise": lambda: _noise(scene),
+        "lanes": lambda: measure_lanes(scene, policy),
         "memory": lambda: measure_memory(scene),
+        "export": lambda: measure_export_bare(scene),
+        "export-same": lambda: measure_export_same_look(scene),
+        "export-default": lambda: measure_export_default_look(scene),
         "visible": lambda: measure_visible(policy),
         "frames": measure_frames,
         "running": lambda: measure_running_frames(policy),
@@ -53,6 +61,19 @@ def rows(only: Sequence[str], policy: str) -> Iterator[Row]:
         if not only or name in only:
             # Dear PyGui opens one window a process.
             yield measure() if name not in _WINDOWS or only == (name,) else _in_own_process(name, policy)
+
+
+def _denoising(scene: Scene) -> Row:
+    # Imported here because it imports torch, which the window must not have to wait for.
+    from tests.bench.denoising import measure_denoising
+
+    return measure_denoising(scene)
+
+
+def _noise(scene: Scene) -> Row:
+    from tests.bench.denoising import measure_noise_samples
+
+    return measure_noise_samples(scene)
 
 
 def _in_own_process(name: str, policy: str) -> Row:

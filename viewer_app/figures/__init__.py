@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from viewer_app.figures.denoising import DENOISING
+from viewer_app.figures.divergence import DIVERGENCE
 from viewer_app.figures.ensemble import ENSEMBLE
 from viewer_app.figures.inputs import INPUTS
 from viewer_app.figures.joints import JOINTS
@@ -24,7 +26,14 @@ from viewer_app.types import WhiskersError
 __all__ = ["PLOTS", "SUFFIXES", "Subject", "write_figure"]
 
 PLOTS: Mapping[str, Plot] = MappingProxyType(
-    {"joints": JOINTS, "motion": MOTION, "ensemble": ENSEMBLE, "inputs": INPUTS}
+    {
+        "joints": JOINTS,
+        "motion": MOTION,
+        "ensemble": ENSEMBLE,
+        "inputs": INPUTS,
+        "denoising": DENOISING,
+        "divergence": DIVERGENCE,
+    }
 )
 """By name."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viewer_app.chunking import FirstN, OverlapBlend, TemporalEnsemble
-from viewer_app.insight import EpisodeInsight, MomentInsight
+from viewer_app.insight import Comparison, EpisodeInsight, MomentInsight
 from viewer_app.joint_units import JointUnit, convert
 from viewer_app.scene import Scene
 from viewer_app.trace import Settings, Trace
@@ -39,6 +39,12 @@ class Subject:
     """Of this very step."""
     unit: JointUnit = JointUnit.SCENE
     """Of joint values."""
+    comparison: Comparison | None = None
+    """Of all lanes, where there are several."""
+    lanes: tuple[str, ...] = ()
+    """Name of the policy of each lane."""
+    apart: float = 10.0
+    """Lanes farther apart than this have diverged. [mm]"""
 
     def convert(self, values: Float32Array) -> FloatArray:
         """Joint values in the subject's unit. Scene units, shape (rows, n)."""

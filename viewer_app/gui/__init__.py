@@ -8,9 +8,9 @@ import sys
 
 import dearpygui.dearpygui as dpg
 
-from viewer_app.gui.contracts import Files, LoadProgress, OnFrame, PolicyLoading, Session
+from viewer_app.gui.contracts import Complain, Files, LaneStart, LoadProgress, OnFrame, PolicyLoading, Session
 
-__all__ = ["Files", "LoadProgress", "PolicyLoading", "Session", "run"]
+__all__ = ["Complain", "Files", "LaneStart", "LoadProgress", "PolicyLoading", "Session", "run"]
 
 
 def run(

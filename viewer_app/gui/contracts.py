@@ -5,18 +5,24 @@ The window imports no policy and no file format. Whoever starts it hands these i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from viewer_app.camera_names import CameraMapping
+from viewer_app.commands import Command
 from viewer_app.engine import Engine
 from viewer_app.scene import Scene
-from viewer_app.types import Policy, WhiskersError
+from viewer_app.types import CallProgress, Policy, PolicyInfo, WhiskersError
 from viewer_app.view import Frame, OverlayChoice, View
 
 OnFrame = Callable[[float, Frame | None], bool]
 """Told how long a frame took, waiting aside [s], and what it showed; False closes the window."""
+
+
+Complain = Callable[[str], None]
+"""Told in one sentence what could not be done."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +51,30 @@ class PolicyLoading(Protocol):
         """Stop the load, or the policy call in progress. From any thread."""
         ...
 
+    @property
+    def call(self) -> CallProgress | None:
+        """How far the policy call in progress is; None without one, or where the policy does not tell."""
+        ...
+
     def close(self) -> None:
         """Let go of the policy. Called when no thread uses it any more."""
         ...
+
+
+@dataclass(frozen=True)
+class LaneStart:
+    """What drives a lane of a new session."""
+
+    policy: PolicyLoading | None = None
+    """Drives it once it has loaded."""
+    setup: Callable[[PolicyInfo], Sequence[Command]] = lambda info: ()
+    """What is to be sent to the lane then, for example an execution mode.
+
+    Raises `WhiskersError` where the policy cannot be run so."""
+    cameras: Callable[[PolicyInfo], CameraMapping | None] = lambda info: None
+    """Which cameras of the scene the policy is to be shown, None where nobody said.
+
+    Raises `WhiskersError` where what was said does not suit it."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +84,12 @@ class Session:
     scene: Scene
     open_engine: Callable[[Callable[[View], None]], Engine]
     """Makes the engine, given who is told its views. Called on the engine thread, which also ticks and closes it."""
-    policy: PolicyLoading | None = None
-    """Drives lane 0 once it has loaded."""
+    lanes: tuple[LaneStart, ...] = (LaneStart(),)
+    """One for each lane of the engine."""
     watch: Callable[[View], None] = field(default=lambda view: None)
     """Told every view, on the engine thread: a recorder. It must return at once."""
     start_running: bool = False
-    """Whether to play as soon as the policy is there."""
+    """Whether to play as soon as the policies are there."""
     overlays: OverlayChoice = field(default_factory=lambda: OverlayChoice(legend=False))
     """What is drawn at first. The window has badges of its own, so pictures need no legend."""
     picture_budget: int = 256 << 20
@@ -86,6 +113,14 @@ class Files(Protocol):
         Raises:
             WhiskersError: If it cannot be written.
         """
+        ...
+
+    def recall_cameras(self, info: PolicyInfo, scene: Scene, complain: Complain) -> CameraMapping | None:
+        """Which cameras of a scene a checkpoint was shown the last time; None where nobody said."""
+        ...
+
+    def remember_cameras(self, info: PolicyInfo, scene: Scene, mapping: CameraMapping, complain: Complain) -> None:
+        """Keep that for the next time."""
         ...
 
     def new_file(self, name: str) -> Path:

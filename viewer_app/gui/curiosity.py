@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from viewer_app.chunking import TemporalEnsemble
 from viewer_app.commands import Ask
-from viewer_app.questions import Ablation, Denoising, Ensemble, Question, Samples
+from viewer_app.questions import Ablation, Denoising, Ensemble, Question, Samples, Shadow
 from viewer_app.trace import Trace
 from viewer_app.view import Frame
 
@@ -45,50 +45,56 @@ class Curiosity:
         lane, trace, step = frame.lane, frame.trace, frame.step
         if lane.asking is not None:
             # Whoever asked: what is stopped half way is not begun again.
-            self._asked.add(_key(lane.asking.trace, lane.asking.step, type(lane.asking.question)))
+            self._asked.add(_key(lane.asking.trace, lane.asking.step, lane.asking.question))
         if still < PATIENCE or frame.view.running or lane.asking is not None or lane.thinking_since is not None:
             return None
         if lane.policy is None or trace.policy is None or lane.policy.digest != trace.policy.digest:
             return None
-        for kind in self._wanted(frame):
-            key = _key(trace, step, kind)
-            if key in self._asked or lane.answers.to(kind, trace, step) is not None:
+        for question in self._wanted(frame):
+            key = _key(trace, step, question)
+            which = question.lane if isinstance(question, Shadow) else ""
+            if key in self._asked or lane.answers.to(type(question), trace, step, which) is not None:
                 continue
-            if lane.latency.median * self._calls(kind, frame) > MOST_SECONDS:
+            asked = frame.view.lanes[question.lane] if isinstance(question, Shadow) else lane
+            if asked.latency.median * _calls(question, frame) > MOST_SECONDS:
                 continue
             self._asked.add(key)
-            return Ask(self._manner[kind], trace.name, step, frame.focus.lane)
+            return Ask(question, trace.name, step, frame.lane_number)
         return None
 
-    def _wanted(self, frame: Frame) -> list[type[Question]]:
-        choice = frame.focus.overlays
-        found: list[type[Question]] = []
+    def _wanted(self, frame: Frame) -> list[Question]:
+        choice, manner = frame.focus.overlays, self._manner
+        found: list[Question] = []
         if choice.samples:
-            found.append(Samples)
-        if choice.denoising and frame.trace.policy is not None and not frame.trace.policy.deterministic:
-            found.append(Denoising)
+            found.append(manner[Samples])
+        if choice.denoising and frame.trace.policy is not None and frame.trace.policy.denoising_steps:
+            found.append(manner[Denoising])
         if choice.inputs:
-            found.append(Ablation)
+            found.append(manner[Ablation])
         if choice.ensemble and not isinstance(frame.trace.settings_at(frame.step).chunking, TemporalEnsemble):
-            found.append(Ensemble)
+            found.append(manner[Ensemble])
+        if choice.shadow:
+            others = enumerate(frame.view.lanes)
+            found.extend(Shadow(n) for n, lane in others if n != frame.lane_number and lane.policy is not None)
         return found
 
-    def _calls(self, kind: type[Question], frame: Frame) -> int:
-        """About how many policy calls a question takes."""
-        info = frame.lane.policy
-        assert info is not None
-        manner = self._manner[kind]
-        match manner:
-            case Samples(count):
-                return 2 if info.deterministic else count + 1
-            case Denoising():
-                return 1
-            case Ensemble():
-                return min(info.chunk_size, frame.step + 1)
-            case _:
-                return len(info.cameras) + 3
+
+def _calls(question: Question, frame: Frame) -> int:
+    """About how many policy calls a question takes."""
+    info = frame.lane.policy
+    assert info is not None
+    match question:
+        case Samples(count):
+            return 2 if info.deterministic else count + 1
+        case Denoising() | Shadow():
+            return 1
+        case Ensemble():
+            return min(info.chunk_size, frame.step + 1)
+        case _:
+            return len(info.cameras) + 3
 
 
-def _key(trace: Trace, step: int, kind: type[Question]) -> tuple[object, ...]:
+def _key(trace: Trace, step: int, question: Question) -> tuple[object, ...]:
     """A question about a moment. Settings and events of the head can change without a step; it is then another one."""
+    kind = question if isinstance(question, Shadow) else type(question)
     return trace, step, kind, id(trace.settings_at(step)), len(trace.events) if step == len(trace) else 0

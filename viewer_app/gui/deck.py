@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import dearpygui.dearpygui as dpg
 
 from panels.actions import Send, Tab, Transport
+from panels.camera_map import CameraMapDialog
 from panels.cameras import CamerasPanel
 from panels.chunk import ChunkPanel
+from panels.compare import ComparePanel
+from panels.denoising import DenoisingPanel
 from panels.findings import FindingsPanel
 from panels.help import HelpPanel
 from panels.inputs import InputsPanel
@@ -18,14 +22,31 @@ from panels.messages import MessagesPanel
 from panels.motion import MotionPanel
 from panels.open_dialog import OpenDialog
 from panels.palette import PalettePanel
+from panels.pane import ChunkAt, Pick
 from panels.policy import PolicyPanel
+from panels.range_table import RangeBanner
 from panels.style import Metrics, Tag
 from panels.tabs import TabStrip
 from panels.timeline import TimelinePanel
-from panels.viewport import ChunkAt, Pick, ViewportPanel
+from panels.viewport import ViewportPanel
+from viewer_app.camera_names import suggest
 from viewer_app.gui.layout import Rect, arrange
-from viewer_app.overlays import AXES, DENOISED, ENSEMBLE, GHOST, INPUTS, MEMBER, OPEN, PATH, PHYSICS, SAMPLE, WHISKER
+from viewer_app.overlays import (
+    AXES,
+    DENOISED,
+    ENSEMBLE,
+    GHOST,
+    INPUTS,
+    LANES,
+    MEMBER,
+    OPEN,
+    PATH,
+    PHYSICS,
+    SAMPLE,
+    WHISKER,
+)
 from viewer_app.scene import Scene
+from viewer_app.types import ImageArray, PolicyInfo
 from viewer_app.view import Frame
 
 _SWATCHES = {
@@ -38,6 +59,8 @@ _SWATCHES = {
     "samples": SAMPLE,
     "inputs": INPUTS[0],
     "denoising": DENOISED,
+    "guidance": GHOST,
+    "shadow": LANES[1],
     "ticks": AXES[2],
     "gripper": OPEN,
 }
@@ -63,27 +86,31 @@ class _Tabbed(_Panel, Protocol):
 class Deck:
     """The panels and the window that holds them."""
 
-    def __init__(self, send: Send, scene: Scene, pick: Pick, chunk_at: ChunkAt) -> None:
+    def __init__(self, send: Send, scene: Scene, lanes: Sequence[tuple[Pick, ChunkAt]]) -> None:
         """
         Args:
             send: Takes what the panels ask for.
             scene: What is shown.
-            pick: Finds the world point under a pixel of the viewport.
-            chunk_at: Finds the chunk whose whisker is under a pixel of the viewport.
+            lanes: For each lane: finds the world point under a pixel of its picture, and the chunk whose whisker is
+                there.
         """
         self._scene = scene
         self._size = (0, 0)
         self._metrics = Metrics(1.0)
         self._sides = True
-        self.viewport = ViewportPanel(send, scene, _SWATCHES, pick, chunk_at)
+        colours = [LANES[lane % len(LANES)] for lane in range(len(lanes))]
+        looks = [(pick, chunk_at, colour) for (pick, chunk_at), colour in zip(lanes, colours, strict=True)]
+        self.viewport = ViewportPanel(send, scene, _SWATCHES, looks)
         self.timeline = TimelinePanel(send)
         self.policy = PolicyPanel(send)
         self.cameras = CamerasPanel(send, scene)
-        self.joints = JointsPanel(send, scene)
+        self.joints = JointsPanel(send, scene, LANES)
         self.chunk = ChunkPanel(send, scene, _SWATCHES)
         self.inputs = InputsPanel(send, scene, INPUTS)
         self.motion = MotionPanel(send, scene)
         self.findings = FindingsPanel(send, scene)
+        self.denoising = DenoisingPanel(send, scene, _SWATCHES)
+        self.compare = ComparePanel(send, scene, LANES)
         self.tabs = TabStrip(send)
         self._tab = Tab.JOINTS
         self._tabbed: dict[Tab, _Tabbed] = {
@@ -92,12 +119,16 @@ class Deck:
             Tab.INPUTS: self.inputs,
             Tab.MOTION: self.motion,
             Tab.FINDINGS: self.findings,
+            Tab.DENOISING: self.denoising,
+            Tab.COMPARE: self.compare,
         }
         self.messages = MessagesPanel()
         self.loading = LoadingPanel(send)
         self.help = HelpPanel()
         self.palette = PalettePanel(send)
         self.open_dialog = OpenDialog(send)
+        self.camera_map = CameraMapDialog(send)
+        self.ranges = RangeBanner()
         # Not Dear PyGui's primary window, which would bring a scroll bar back.
         self.window: Tag = dpg.add_window(
             pos=(0, 0),
@@ -112,7 +143,7 @@ class Deck:
         always: tuple[_Panel, ...] = (self.viewport, self.timeline, self.messages)
         for panel in (*always, self.policy, self.cameras, self.tabs, *self._tabbed.values()):
             panel.build(self.window)
-        for card in (self.loading, self.help, self.palette, self.open_dialog):
+        for card in (self.loading, self.ranges, self.help, self.palette, self.open_dialog, self.camera_map):
             card.build()
 
     def place(self, width: int, height: int, metrics: Metrics, sides: bool) -> None:
@@ -139,18 +170,28 @@ class Deck:
             if rect is not None:
                 panel.place(rect.x, rect.y, rect.width, rect.height, metrics)
         self.loading.place(*_flat(layout.viewport), metrics)
+        self.ranges.place(layout.viewport.x, layout.viewport.y + metrics.px(34), layout.viewport.width, metrics)
         self.messages.place_toast(*_flat(layout.viewport))
 
     def update(self, frame: Frame, transport: Transport) -> None:
         """Show a frame."""
+        self._offer_tabs(frame)
         self.viewport.update(frame)
         self.timeline.update(frame, transport)
+        self.ranges.update(frame)
         if self._sides:
             self.policy.update(frame)
             self.cameras.update(frame)
             self._tabbed[self._tab].update(frame)
         self.palette.update()
         self.messages.update()
+
+    def _offer_tabs(self, frame: Frame) -> None:
+        """Hide the tab that has nothing to show where the policy does not denoise."""
+        info = frame.trace.policy or frame.lane.policy
+        denoises = info is not None and info.denoising_steps > 0
+        if denoises or self._tab is not Tab.DENOISING:
+            self.tabs.offer(Tab.DENOISING, denoises)
 
     def show_tab(self, tab: Tab) -> None:
         """Show another tab."""
@@ -168,19 +209,21 @@ class Deck:
     @property
     def typing(self) -> bool:
         """Whether the keys belong to a text field."""
-        holders = (self.policy, self.palette, self.open_dialog, self.chunk, self.inputs, self.findings)
+        panels = (self.chunk, self.inputs, self.findings, self.denoising, self.compare)
+        holders = (self.policy, self.palette, self.open_dialog, *panels)
         fields = [field for each in holders for field in each.text_fields]
         return any(dpg.is_item_active(field) for field in fields)
 
     @property
     def covered(self) -> bool:
         """Whether a card lies over the window."""
-        return self.help.shown or self.palette.shown or self.open_dialog.shown
+        return self.help.shown or self.palette.shown or self.open_dialog.shown or self.camera_map.shown
 
     def uncover(self) -> None:
         """Close the cards."""
         self.palette.close()
         self.open_dialog.close()
+        self.camera_map.cancel()
         self.help.show(False, *self._size, self._metrics)
 
     def show_help(self, on: bool) -> None:
@@ -191,6 +234,10 @@ class Deck:
 
     def open_open_dialog(self) -> None:
         self.open_dialog.open(*self._size, self._metrics)
+
+    def open_camera_map(self, info: PolicyInfo, pictures: Mapping[str, ImageArray], lane: int) -> None:
+        suggestion = suggest(info.cameras, self._scene.spec.cameras)
+        self.camera_map.open(info, self._scene, suggestion, pictures, lane, *self._size, self._metrics)
 
     def close(self) -> None:
         """Take all widgets away, the menus and bubbles that float by themselves too."""

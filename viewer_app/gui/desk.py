@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
-from panels.viewport import ShownPicture
-from viewer_app.commands import Ask, Command, Run, StopAsking, UsePolicy
+from panels.pane import ShownPicture
+from viewer_app.camera_map import MappedPolicy, check_mapping
+from viewer_app.camera_names import CameraMapping
+from viewer_app.commands import Ask, Command, Run, StopAsking
+from viewer_app.fit import CamerasDifferError, check_fit
 from viewer_app.gui.analysis_thread import AnalysisThread, Study
-from viewer_app.gui.contracts import LoadProgress, PolicyLoading, Session
+from viewer_app.gui.contracts import Files, LoadProgress, PolicyLoading, Session
 from viewer_app.gui.curiosity import Curiosity
 from viewer_app.gui.engine_thread import EngineThread
 from viewer_app.gui.errands import Errands
-from viewer_app.gui.render_thread import Rendered, RenderThread
+from viewer_app.gui.render_thread import Rendered, RenderThread, Scenery
+from viewer_app.gui.seat import Seat
+from viewer_app.insight import Comparison
+from viewer_app.questions import Shadow
 from viewer_app.render import Picture, Shot
 from viewer_app.trace import Trace
-from viewer_app.types import FloatArray, Policy, WhiskersError
+from viewer_app.types import FloatArray, ImageArray, Policy, PolicyInfo, WhiskersError
 from viewer_app.view import Focus, Frame, resolve
 
 _SLOW = 0.045
@@ -30,6 +36,16 @@ _AGAIN = 0.2
 _LONG = 1.0
 """A policy call of a question that takes longer than this is not waited for when the question is stopped. [s]"""
 
+
+@dataclass(frozen=True)
+class Unfit:
+    """A loaded policy whose cameras are not the scene's."""
+
+    seat: Seat
+    policy: Policy
+    lane: int
+
+
 Say = Callable[[str, bool], None]
 """Shows a sentence; the second value says whether it is a complaint."""
 
@@ -37,9 +53,11 @@ Say = Callable[[str, bool], None]
 class Desk:
     """One session's threads and policies. Used from the window's thread alone."""
 
-    def __init__(self, session: Session, say: Say) -> None:
+    def __init__(self, session: Session, files: Files, say: Say) -> None:
         self._session = session
+        self._files = files
         self._say = say
+        self._unfit: list[Unfit] = []
         self._engine = EngineThread(session.open_engine, session.watch)
         self._renderer = RenderThread(session.scene, session.picture_budget)
         self._analysis = AnalysisThread(session.scene)
@@ -47,22 +65,19 @@ class Desk:
         self._studied_at = 0.0
         self._curiosity = Curiosity()
         self.errands = Errands()
-        self._loading: PolicyLoading | None = None
-        self._unused: tuple[PolicyLoading, Policy] | None = None  # loaded, but not yet taken by the engine
-        self._used: PolicyLoading | None = None
+        self._seats = [Seat(lane, start) for lane, start in enumerate(session.lanes)]
+        self._to_start = session.start_running
         self._heard = 0
-        self._writing: Trace | None = None
+        self._writing: tuple[Trace, ...] = ()
         self._sight: tuple[object, ...] = ()
         self._moved_at = 0.0
         self._coarse = False  # the picture asked for last
         self._slow = False
-        self._rendered: Rendered | None = None
+        self._rendered: tuple[Rendered, ...] = ()
         self._complained = ""
         self._engine.start()
         self._renderer.start()
         self._analysis.start()
-        if session.policy is not None:
-            self.load(session.policy)
 
     # The engine.
 
@@ -76,9 +91,11 @@ class Desk:
     def _leave_call(self) -> None:
         """End the policy call of a question that was stopped, if it takes long: only its process can be stopped."""
         view = self._engine.view
-        asking = view.lanes[0].asking if view is not None else None
-        if self._used is not None and asking is not None and time.monotonic() - asking.last > _LONG:
-            self._used.cancel()
+        for number, lane in enumerate(view.lanes if view is not None else ()):
+            asking = lane.asking
+            if asking is not None and time.monotonic() - asking.last > _LONG:
+                asked = asking.question.lane if isinstance(asking.question, Shadow) else number
+                self._seats[asked].cancel_call()
 
     def frame(self, focus: Focus) -> Frame | None:
         """What a focus shows now, None while the engine is opening."""
@@ -86,6 +103,8 @@ class Desk:
         if view is None:
             return None
         frame = resolve(view, focus)
+        lanes = tuple(replace(lane, call=seat.call) for lane, seat in zip(frame.lanes, self._seats, strict=True))
+        frame = replace(frame, lanes=lanes, call=self._seats[frame.lane_number].call)
         seen = self._renderer.seen
         if seen is not None and seen.trace is frame.trace and seen.step <= frame.length:
             frame = replace(frame, seen=seen.images, seen_step=seen.step)
@@ -94,17 +113,27 @@ class Desk:
             frame,
             moment=moment if moment is not None and moment.trace is frame.trace else None,
             episode=episode if episode is not None and episode.trace is frame.trace else None,
+            comparison=self._comparison_of(frame),
         )
+
+    def _comparison_of(self, frame: Frame) -> Comparison | None:
+        compared = self._analysis.compared
+        traces = [lane.trace for lane in frame.lanes]
+        if compared is None or [trace for trace, _ in compared.lanes] != traces:
+            return None
+        return compared.comparison
 
     def took_new_trace(self) -> bool:
         """Whether the engine has begun to write another trace since the last call: a new episode or a branch."""
         view = self._engine.view
         if view is None:
             return False
-        now = view.lanes[0].now.trace
-        old, self._writing = self._writing, now
-        if old is None or now is old:
+        writing = tuple(lane.now.trace for lane in view.lanes)
+        before, self._writing = self._writing, writing
+        begun = [(old, now) for old, now in zip(before, writing, strict=False) if now is not old]
+        if not begun:
             return False
+        old, now = begun[0]
         if now.parent is not None:
             self._say(f"Branched at step {now.parent.step}; {now.parent.trace!r} keeps its old future.", False)
         elif len(old):
@@ -116,35 +145,38 @@ class Desk:
     # Policies.
 
     @property
-    def loading_source(self) -> str:
-        """What is being loaded, empty where nothing is."""
-        return self._loading.source if self._loading is not None else ""
+    def loading_sources(self) -> tuple[str, ...]:
+        """What is being loaded."""
+        return tuple(seat.source for seat in self._seats if seat.source)
 
-    def load(self, loading: PolicyLoading) -> None:
-        """Take over a checkpoint that loads. One that still loads is given up."""
-        if self._loading is not None:
-            self._loading.cancel()
-            self._loading.close()
-        self._loading = loading
+    def load(self, loading: PolicyLoading, lane: int) -> None:
+        """Take over a checkpoint that loads, for a lane."""
+        self._seats[lane].load(loading)
 
     def poll(self) -> LoadProgress | None:
-        """Hear what the threads and the load have to say. Returns how far the load is, None without one."""
+        """Hear what the threads and the loads have to say. Returns how far the loads are, None without any."""
         self._hear()
-        if self._loading is None:
+        waiting: list[LoadProgress] = []
+        for seat in self._seats:
+            found = seat.poll()
+            if isinstance(found, LoadProgress):
+                waiting.append(found)
+            elif isinstance(found, WhiskersError):
+                self._say(str(found), True)
+            elif found is not None:
+                self._fit(seat, found)
+        if self._to_start and all(seat.settled for seat in self._seats) and self._view_has_policies():
+            self._to_start = False
+            self._engine.send(Run())
+        if not waiting:
             return None
-        found = self._loading.poll()
-        if isinstance(found, LoadProgress):
-            return found
-        loading, self._loading = self._loading, None
-        if isinstance(found, WhiskersError):
-            self._say(str(found), True)
-            loading.close()
-        else:
-            self._unused = (loading, found)
-            self._engine.send(UsePolicy(found, 0))
-            if self._session.start_running:
-                self._engine.send(Run())
-        return None
+        done = len(self._seats) - len(waiting)
+        fraction = (done + sum(each.fraction for each in waiting)) / len(self._seats)
+        return LoadProgress(waiting[0].text, fraction if len(self._seats) > 1 else waiting[0].fraction)
+
+    def _view_has_policies(self) -> bool:
+        view = self._engine.view
+        return view is not None and any(lane.policy is not None for lane in view.lanes)
 
     def _hear(self) -> None:
         for text, bad in self.errands.finished():
@@ -156,30 +188,96 @@ class Desk:
         view = self._engine.view
         if view is None:
             return
-        refused = view.message_number != self._heard
-        if refused:
+        if view.message_number != self._heard:
             self._heard = view.message_number
             self._say(view.message, True)
-        if self._unused is not None:
-            loading, policy = self._unused
-            if view.lanes[0].policy is policy.info:
-                self._unused = None
-                if self._used is not None:
-                    self._used.close()
-                self._used = loading
-                self._say(f"Loaded {policy.info.name}.", False)
-            elif refused:
-                self._unused = None
-                loading.close()
+        for seat in self._seats:
+            policy = seat.taken(view)
+            if policy is not None:
+                self._set_up(seat, policy)
+
+    def _fit(self, seat: Seat, policy: Policy) -> None:
+        """Offer a policy to the engine if it fits the scene, or once it is known what its cameras are to be shown."""
+        scene, info = self._session.scene, policy.info
+        try:
+            mapping = seat.start.cameras(info)
+            if mapping is None:
+                check_fit(info, scene)
+        except CamerasDifferError as error:
+            mapping = self._recalled(info)
+            if mapping is None:
+                self._unfit.append(Unfit(seat, policy, self._seats.index(seat)))
+                self._say(str(error), True)
+                return
+        except WhiskersError as error:
+            self._say(str(error), True)
+            seat.refuse()
+            return
+        self._offer(seat, policy, mapping)
+
+    def _recalled(self, info: PolicyInfo) -> CameraMapping | None:
+        """What was said about these cameras the last time, as far as it still holds."""
+        mapping = self._files.recall_cameras(info, self._session.scene, lambda text: self._say(text, True))
+        if mapping is None:
+            return None
+        try:
+            check_mapping(mapping, info, self._session.scene)
+        except WhiskersError:
+            return None
+        return mapping
+
+    def _offer(self, seat: Seat, policy: Policy, mapping: CameraMapping | None) -> None:
+        if mapping is not None:
+            try:
+                policy = MappedPolicy(policy, mapping, self._session.scene)
+            except WhiskersError as error:
+                self._say(str(error), True)
+                seat.refuse()
+                return
+        self._engine.send(seat.offer(policy))
+
+    @property
+    def unfit(self) -> Unfit | None:
+        """A policy whose cameras are not the scene's, and that waits for someone to say which is which."""
+        return self._unfit[0] if self._unfit else None
+
+    @property
+    def views(self) -> Mapping[str, ImageArray]:
+        """What the scene's cameras showed lately, while somebody has to say which is which."""
+        return self._renderer.views
+
+    def map_cameras(self, mapping: CameraMapping | None) -> None:
+        """Say what the cameras of the policy that waits are to be shown; None gives it up."""
+        if not self._unfit:
+            return
+        waiting = self._unfit.pop(0)
+        if mapping is None:
+            waiting.seat.refuse()
+            self._say(f"{waiting.policy.info.name} was not taken.", False)
+            return
+        info, scene = waiting.policy.info, self._session.scene
+        self._files.remember_cameras(info, scene, mapping, lambda text: self._say(text, True))
+        self._offer(waiting.seat, waiting.policy, mapping)
+
+    def _set_up(self, seat: Seat, policy: Policy) -> None:
+        self._say(f"Loaded {policy.info.name}.", False)
+        try:
+            commands = seat.setup(policy)
+        except WhiskersError as error:
+            self._say(str(error), True)
+            return
+        for command in commands:
+            self._engine.send(command)
 
     def cancel(self, frame: Frame | None) -> None:
-        """Stop the load, the policy call in progress, or the question."""
-        if self._loading is not None:
-            self._loading.cancel()
-        elif frame is not None and frame.lane.thinking_since is not None:
-            if self._used is not None:
-                self._used.cancel()
-        elif frame is not None and frame.lane.asking is not None:
+        """Stop the loads, the policy call in progress, or the question."""
+        stopped = [seat.cancel_load() for seat in self._seats]
+        if any(stopped) or frame is None:
+            return
+        thinking = [seat for seat, lane in zip(self._seats, frame.view.lanes, strict=True) if lane.thinking_since]
+        for seat in thinking:
+            seat.cancel_call()
+        if not thinking and any(lane.asking is not None for lane in frame.view.lanes):
             self.send(StopAsking())
 
     # Figures and questions.
@@ -193,12 +291,35 @@ class Desk:
             now: Wall clock. [s]
         """
         events, choice, answers = len(frame.trace.events), frame.focus.overlays, frame.lane.answers
-        key = (frame.trace, frame.length, frame.step, events, choice, answers, frame.focus.thresholds, playing)
+        lanes = tuple((lane.trace, lane.length) for lane in frame.lanes)
+        key = (
+            frame.trace,
+            frame.length,
+            frame.step,
+            events,
+            choice,
+            answers,
+            frame.focus.thresholds,
+            playing,
+            lanes,
+            frame.clock,
+        )
         if key != self._study or (self._stale(frame) and now - self._studied_at > _AGAIN):
             self._study, self._studied_at = key, now
             thresholds = frame.focus.thresholds
             self._analysis.want(
-                Study(frame.trace, frame.length, frame.step, events, choice, answers, thresholds, playing)
+                Study(
+                    frame.trace,
+                    frame.length,
+                    frame.step,
+                    events,
+                    choice,
+                    answers,
+                    thresholds,
+                    playing,
+                    lanes,
+                    frame.clock,
+                )
             )
         question = self._curiosity.wish(frame, 0.0 if playing else now - self._moved_at)
         if question is not None:
@@ -206,7 +327,11 @@ class Desk:
 
     def _stale(self, frame: Frame) -> bool:
         moment, episode = frame.moment, frame.episode
-        return moment is None or moment.step != frame.step or episode is None or episode.length != frame.length
+        compared = self._analysis.compared
+        lanes = tuple((lane.trace, lane.length) for lane in frame.lanes)
+        behind = len(lanes) > 1 and (compared is None or (compared.lanes, compared.clock) != (lanes, frame.clock))
+        stale = moment is None or moment.step != frame.step or episode is None or episode.length != frame.length
+        return stale or behind
 
     # Pictures.
 
@@ -217,12 +342,15 @@ class Desk:
 
         Args:
             frame: What to show.
-            width: Of the finished picture. [px]
-            height: Of the finished picture. [px]
+            width: Of each lane's finished picture. [px]
+            height: Of each lane's finished picture. [px]
             now: Wall clock. [s]
         """
-        moment = (id(frame.trace), frame.step, len(frame.trace.events) if frame.step == frame.length else 0)
-        sight = (moment, frame.lane.answers, frame.focus.camera, frame.focus.overlays, width, height)
+        moments = tuple(
+            (lane.trace, lane.step, len(lane.trace.events) if lane.step == lane.length else 0, lane.lane.answers)
+            for lane in frame.lanes
+        )
+        sight = (moments, frame.lane_number, frame.focus.camera, frame.focus.overlays, width, height, self.unfit)
         moved = sight != self._sight
         if moved:
             self._sight, self._moved_at = sight, now
@@ -233,50 +361,48 @@ class Desk:
         if coarse:
             width, height = round(width * _COARSE), round(height * _COARSE)
         focus = frame.focus
-        answers = frame.lane.answers
-        self._renderer.want(
-            Shot(frame.trace, frame.length, frame.step, focus.camera, focus.overlays, width, height, answers)
+        shots = tuple(
+            Shot(lane.trace, lane.length, lane.step, focus.camera, focus.overlays, width, height, lane.lane.answers)
+            for lane in frame.lanes
         )
+        self._renderer.want(Scenery(shots, frame.lane_number, views=self.unfit is not None))
         return moved
 
-    def new_picture(self) -> ShownPicture | None:
-        """The latest picture, if it was not handed out before."""
+    def new_pictures(self) -> tuple[ShownPicture, ...]:
+        """The latest picture of each lane; none if they were handed out before."""
         rendered = self._renderer.rendered
-        if rendered is None or rendered is self._rendered:
-            return None
+        if rendered is self._rendered:
+            return ()
         self._rendered = rendered
         if not self._coarse:
-            self._slow = rendered.seconds > _SLOW
-        return rendered.shown
+            self._slow = sum(each.seconds for each in rendered) > _SLOW
+        return tuple(each.shown for each in rendered)
 
-    @property
-    def picture(self) -> Picture | None:
-        """The picture handed out last."""
-        return self._rendered.picture if self._rendered is not None else None
+    def picture(self, lane: int) -> Picture | None:
+        """The picture of a lane that was handed out last."""
+        return self._rendered[lane].picture if self._rendered else None
 
-    @property
-    def centre(self) -> tuple[float, float, float] | None:
+    def centre(self, lane: int) -> tuple[float, float, float] | None:
         """What the camera of that picture looked at. [m]"""
-        return self._rendered.shown.centre if self._rendered is not None else None
+        return self._rendered[lane].shown.centre if self._rendered else None
 
-    def point_at(self, u: float, v: float) -> FloatArray | None:
+    def point_at(self, lane: int, u: float, v: float) -> FloatArray | None:
         """World point at a pixel of that picture. Shape (3,). [m]"""
-        return self._rendered.picture.point_at(u, v) if self._rendered is not None else None
+        picture = self.picture(lane)
+        return picture.point_at(u, v) if picture is not None else None
 
-    def chunk_at(self, u: float, v: float) -> int | None:
+    def chunk_at(self, lane: int, u: float, v: float) -> int | None:
         """Control step of the chunk whose whisker lies under a pixel of that picture."""
-        return self._rendered.picture.chunk_at(u, v) if self._rendered is not None else None
+        picture = self.picture(lane)
+        return picture.chunk_at(u, v) if picture is not None else None
 
     def close(self) -> None:
         """End the threads, which free their OpenGL objects, then the policies."""
-        policies = [self._loading, self._used, self._unused[0] if self._unused is not None else None]
-        for each in policies:
-            if each is not None:
-                each.cancel()
+        for seat in self._seats:
+            seat.cancel()
         self._engine.stop()
         self._renderer.stop()
         self._analysis.stop()
         self.errands.close()
-        for each in policies:
-            if each is not None:
-                each.close()
+        for seat in self._seats:
+            seat.close()

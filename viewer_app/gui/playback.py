@@ -61,8 +61,8 @@ class Playback:
             self._in_history, self._position = True, 0.0
             return Moved(replace(frame.focus, step=0))
         if not _at_end(frame):
-            self._in_history, self._position = True, float(frame.step)
-            return Moved(replace(frame.focus, step=frame.step))
+            self._in_history, self._position = True, float(frame.clock)
+            return Moved(replace(frame.focus, step=frame.clock))
         return self._run(frame, now)
 
     def _run(self, frame: Frame, now: float) -> Moved:
@@ -93,21 +93,21 @@ class Playback:
         # A stall of the window must not skip what someone watches.
         self._position += min(elapsed, 0.1) * self.speed / frame.view.scene.control_dt
         step = int(self._position)
-        if step < frame.length:
+        if step < frame.reach:
             return Moved(replace(frame.focus, step=step))
         self._in_history = False
         writing = frame.trace is frame.lane.now.trace
-        if writing and frame.lane.policy is not None and not frame.lane.finished:
+        if writing and any(lane.policy is not None and not lane.finished for lane in frame.view.lanes):
             return self._run(frame, now)
-        return Moved(replace(frame.focus, step=None if writing else frame.length))
+        return Moved(replace(frame.focus, step=None if writing else frame.reach))
 
     def seek(self, frame: Frame, step: int | None, now: float) -> Moved:
         """Look at a step; it stops time. At the head of the trace being written, follow it."""
         moved = self.pause(frame, now)
         writing = frame.trace is frame.lane.now.trace
         if step is not None:
-            step = min(max(step, 0), frame.length)
-        if step is None or (step >= frame.length and writing):
+            step = min(max(step, 0), frame.reach)
+        if step is None or (step >= frame.reach and writing):
             return Moved(replace(moved.focus, step=None), moved.commands)
         return Moved(replace(moved.focus, step=step), moved.commands)
 
@@ -121,7 +121,7 @@ class Playback:
             self._in_history = False
             self._expect(False, now)
             return Moved(replace(frame.focus, step=None), (Step(count),))
-        return self.seek(frame, frame.step + count, now)
+        return self.seek(frame, frame.clock + count, now)
 
     def set_speed(self, frame: Frame, speed: float, now: float) -> Moved:
         """Play at another speed."""
@@ -141,4 +141,4 @@ class Playback:
 
 
 def _at_end(frame: Frame) -> bool:
-    return frame.step >= frame.length
+    return frame.clock >= frame.reach

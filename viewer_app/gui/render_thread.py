@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import cv2
 import numpy as np
 
-from panels.viewport import ShownPicture
+from panels.pane import ShownPicture
 from viewer_app.gui.worker import Worker
 from viewer_app.render import Picture, Shot, Viewport
 from viewer_app.scene import Scene
@@ -41,8 +42,19 @@ class Seen:
     images: Mapping[str, ImageArray]
 
 
-class RenderThread(Worker[Shot, Viewport]):
-    """Owns the viewport renderer: the latest shot asked for goes in, the latest picture comes out."""
+@dataclass(frozen=True)
+class Scenery:
+    """What to draw: a shot of every lane, and whose cameras' pictures to show beside."""
+
+    shots: tuple[Shot, ...]
+    lane: int
+    """The lane looked at."""
+    views: bool = False
+    """Whether to render what all cameras of the scene show there, too."""
+
+
+class RenderThread(Worker[Scenery, Viewport]):
+    """Owns the viewport renderer: the latest shots asked for go in, the latest pictures come out."""
 
     def __init__(self, scene: Scene, picture_budget: int) -> None:
         """
@@ -54,24 +66,33 @@ class RenderThread(Worker[Shot, Viewport]):
         self._scene = scene
         self._picture_budget = picture_budget
         self._late = 0  # pictures in a row without what the policy saw
-        self.rendered: Rendered | None = None
-        """The latest picture."""
+        self.rendered: tuple[Rendered, ...] = ()
+        """The latest picture of each lane."""
+        self.views: Mapping[str, ImageArray] = MappingProxyType({})
+        """What the scene's cameras showed when that was last asked for."""
         self.seen: Seen | None = None
         """The latest of what the policy saw; it may be of an earlier step than the picture."""
 
     def _open(self) -> Viewport:
         return Viewport(self._scene, self._picture_budget)
 
-    def _work(self, tool: Viewport, wish: Shot) -> None:
-        begin = time.monotonic()
-        picture = tool.draw(wish)
-        self.rendered = Rendered(picture, _shown(picture), time.monotonic() - begin)
+    def _work(self, tool: Viewport, wish: Scenery) -> None:
+        self.rendered = tuple(_rendered(tool, shot) for shot in wish.shots)
+        shot = wish.shots[wish.lane]
+        if wish.views:
+            self.views = tool.views(shot.trace, shot.step)
         # A newer shot goes first: tiles may lag while someone scrubs, the picture must not. But not for ever.
         self._late += 1
         if not self.hurried or self._late > _LATEST:
             self._late = 0
-            settings = wish.trace.settings_at(wish.step)
-            self.seen = Seen(wish.trace, wish.step, settings, tool.seen(wish.trace, wish.step))
+            settings = shot.trace.settings_at(shot.step)
+            self.seen = Seen(shot.trace, shot.step, settings, tool.seen(shot.trace, shot.step))
+
+
+def _rendered(tool: Viewport, shot: Shot) -> Rendered:
+    begin = time.monotonic()
+    picture = tool.draw(shot)
+    return Rendered(picture, _shown(picture), time.monotonic() - begin)
 
 
 def _shown(picture: Picture) -> ShownPicture:

@@ -8,10 +8,23 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import replace
+from functools import partial
 
 import dearpygui.dearpygui as dpg
 
-from panels.actions import PRESETS, TABS, Action, ExportPlot, OpenPath, Request, SetSpeed, ShowTab, Transport
+from panels.actions import (
+    PRESETS,
+    TABS,
+    Action,
+    AddressLanes,
+    ExportPlot,
+    MapCameras,
+    OpenPath,
+    Request,
+    SetSpeed,
+    ShowTab,
+    Transport,
+)
 from panels.style import GROUND, Metrics, Tag, apply_theme, load_font
 from panels.viewport import scene_cameras
 from viewer_app.commands import Ask, Command, Fork, ResetEpisode, ResetPolicy, SetBreakpoints
@@ -21,9 +34,21 @@ from viewer_app.gui.desk import Desk
 from viewer_app.gui.keys import Keyboard
 from viewer_app.gui.playback import Moved, Playback
 from viewer_app.gui.written import figure_errand, write_picture
-from viewer_app.questions import Ablation, Attention, Denoising, Ensemble, Occlusion, Question, Samples
+from viewer_app.questions import Ablation, Attention, Denoising, Ensemble, Occlusion, Question, Samples, Shadow
 from viewer_app.types import FloatArray, WhiskersError
-from viewer_app.view import Aim, Camera, Focus, Frame, Judge, LookAtTrace, Seek, Show, camera_presets
+from viewer_app.view import (
+    Aim,
+    Camera,
+    Focus,
+    Frame,
+    Judge,
+    LookAtLane,
+    LookAtTrace,
+    Seek,
+    Separate,
+    Show,
+    camera_presets,
+)
 
 _BUSY_PERIOD, _IDLE_PERIOD = 1 / 60, 1 / 20
 """Time between frames while something moves, and while nothing does. [s]"""
@@ -44,6 +69,8 @@ _OVERLAY_OF = {
     Action.TOGGLE_SAMPLES: "samples",
     Action.TOGGLE_INPUTS: "inputs",
     Action.TOGGLE_DENOISING: "denoising",
+    Action.TOGGLE_GUIDANCE: "guidance",
+    Action.TOGGLE_SHADOW: "shadow",
     Action.TOGGLE_TICKS: "ticks",
     Action.TOGGLE_GRIPPER: "gripper",
 }
@@ -55,6 +82,7 @@ _QUESTION_OF: dict[Action, tuple[Question | None, str]] = {
     Action.ASK_SAMPLES: (Samples(), "samples"),
     Action.ASK_ENSEMBLE: (Ensemble(), "ensemble"),
     Action.ASK_DENOISING: (Denoising(), "denoising"),
+    Action.ASK_SHADOW: (None, "shadow"),  # one question a lane
 }
 """Action to its question and to the overlay that draws the answer."""
 _SCALES = (0.75, 0.85, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0)
@@ -74,6 +102,7 @@ class Window:
         self._requests: deque[Request] = deque()
         self._keyboard = Keyboard()
         self._sides = True
+        self._all_lanes = False  # whether the panels' settings are for every lane
         self._quit = False
         self._mouse: object = None
         self._seen_at = 0.0
@@ -112,11 +141,15 @@ class Window:
         self._focus = Focus(camera=near, overlays=session.overlays)
         self._free_camera = self._focus.camera
         self._playback = Playback()
-        self._deck = Deck(self._requests.append, session.scene, self._point_under, self._chunk_under)
+        self._all_lanes = False
+        looks = [
+            (partial(self._point_under, lane), partial(self._chunk_under, lane)) for lane in range(len(session.lanes))
+        ]
+        self._deck = Deck(self._requests.append, session.scene, looks)
         self._deck.place(*_inside(), self._metrics, self._sides)
-        self._desk = Desk(session, self._say)
-        if self._desk.loading_source:
-            self._deck.loading.begin(f"Loading {self._desk.loading_source}")
+        self._desk = Desk(session, self._files, self._say)
+        if self._desk.loading_sources:
+            self._deck.loading.begin(f"Loading {' and '.join(self._desk.loading_sources)}")
 
     # One frame.
 
@@ -142,14 +175,25 @@ class Window:
         moved = self._desk.ask_for_picture(frame, *self._deck.viewport.size, now)
         self._desk.look_into(frame, playing, now)
         mouse = dpg.get_mouse_pos(local=False)
-        busy = frame.lane.thinking_since is not None or frame.lane.asking is not None
+        busy = any(lane.thinking_since is not None or lane.asking is not None for lane in frame.view.lanes)
         if moved or busy or mouse != self._mouse:
             self._mouse, self._seen_at = mouse, now
-        if (shown := self._desk.new_picture()) is not None:
-            self._deck.viewport.show(shown)
+        for lane, shown in enumerate(self._desk.new_pictures()):
+            self._deck.viewport.show(lane, shown)
             self._seen_at = now
+        self._ask_for_cameras()
         self._deck.update(frame, Transport(playing, self._playback.speed))
         return frame
+
+    def _ask_for_cameras(self) -> None:
+        """While a policy's cameras are not the scene's, ask which is which."""
+        waiting, card = self._desk.unfit, self._deck.camera_map
+        if waiting is None:
+            return
+        if card.shown:
+            card.show(self._desk.views)
+        else:
+            self._deck.open_camera_map(waiting.policy.info, self._desk.views, waiting.lane)
 
     def _poll_load(self) -> None:
         progress = self._desk.poll()
@@ -171,11 +215,11 @@ class Window:
             return []
         return actions
 
-    def _point_under(self, u: float, v: float) -> FloatArray | None:
-        return self._desk.point_at(u, v)
+    def _point_under(self, lane: int, u: float, v: float) -> FloatArray | None:
+        return self._desk.point_at(lane, u, v)
 
-    def _chunk_under(self, u: float, v: float) -> int | None:
-        return self._desk.chunk_at(u, v)
+    def _chunk_under(self, lane: int, u: float, v: float) -> int | None:
+        return self._desk.chunk_at(lane, u, v)
 
     def _say(self, text: str, bad: bool) -> None:
         self._deck.messages.say(text, bad)
@@ -221,6 +265,14 @@ class Window:
                 if frame.view.breakpoints.detectors:
                     self._desk.send(SetBreakpoints(replace(frame.view.breakpoints, thresholds=thresholds)))
                 return self._look(frame, replace(self._focus, thresholds=thresholds))
+            case LookAtLane(lane):
+                return self._look(frame, replace(self._focus, lane=lane))
+            case Separate(apart):
+                return self._look(frame, replace(self._focus, apart=apart))
+            case MapCameras(mapping):
+                self._desk.map_cameras(mapping)
+            case AddressLanes(all_lanes):
+                self._all_lanes = all_lanes
             case ExportPlot(plot, suffix, unit):
                 self._export(frame, plot, suffix, unit)
             case ShowTab(tab):
@@ -232,6 +284,9 @@ class Window:
     def _command(self, frame: Frame, command: Command) -> None:
         if isinstance(command, ResetEpisode):
             self._playback.forget()
+        elif len(frame.view.lanes) > 1 and not self._all_lanes and getattr(command, "lane", 0) is None:
+            # What is set is set for the lane looked at. A new episode begins in all of them, with the same seed.
+            command = replace(command, lane=frame.lane_number)  # type: ignore[arg-type]
         self._desk.send(command)
 
     def _move(self, frame: Frame, moved: Moved) -> Frame:
@@ -250,7 +305,7 @@ class Window:
         writing = name is None or name == frame.lane.now.trace.name
         focus = replace(moved.focus, trace=None if writing else name, step=None if writing else 0)
         if not writing:
-            focus = replace(focus, step=min(frame.step, frame.lane.snippet(name).length))
+            focus = replace(focus, step=min(frame.clock, frame.lane.snippet(name).length))
         return self._move(frame, Moved(focus, moved.commands))
 
     def _act(self, action: Action, frame: Frame, now: float) -> Frame:
@@ -272,10 +327,16 @@ class Window:
                 self._command(frame, ResetEpisode())
             case Action.BRANCH:
                 self._branch(frame, now)
+            case Action.RESET_LANE:
+                self._desk.send(ResetEpisode(lane=frame.lane_number))
             case Action.RESET_POLICY:
-                self._desk.send(ResetPolicy())
+                self._command(frame, ResetPolicy())
             case Action.CANCEL:
                 self._desk.cancel(frame)
+            case Action.NEXT_LANE:
+                return self._look(frame, replace(self._focus, lane=(frame.lane_number + 1) % len(frame.lanes)))
+            case Action.FIRST_DIVERGENCE:
+                return self._to_divergence(frame, now)
             case Action.FREE_CAMERA | Action.PREVIOUS_CAMERA | Action.NEXT_CAMERA:
                 return self._look(frame, replace(self._focus, camera=self._camera_for(action, frame)))
             case _ if action in _QUESTION_OF:
@@ -326,22 +387,32 @@ class Window:
         marks = self._deck.timeline.marks
         if marks is None:
             return frame
-        step = marks.after(frame.step) if forward else marks.before(frame.step)
+        step = marks.after(frame.clock) if forward else marks.before(frame.clock)
         if step is None and forward:
-            step = frame.length
+            step = frame.reach
         return frame if step is None else self._move(frame, self._playback.seek(frame, step, now))
+
+    def _to_divergence(self, frame: Frame, now: float) -> Frame:
+        if len(frame.lanes) == 1:
+            raise WhiskersError("There is one lane only; whiskers compare A B shows several.")
+        found = [each.first(frame.focus.apart) for each in frame.comparison.divergences] if frame.comparison else []
+        steps = [step for step in found if step is not None]
+        if not steps:
+            raise WhiskersError(f"The lanes have not been {frame.focus.apart:g} mm apart so far.")
+        return self._move(frame, self._playback.seek(frame, min(steps), now))
 
     def _branch(self, frame: Frame, now: float) -> None:
         for command in self._playback.pause(frame, now).commands:
             self._desk.send(command)
-        self._desk.send(Fork(frame.trace.name, frame.step, frame.focus.lane))
+        # All lanes leave together, so that they stay comparable.
+        self._desk.send(Fork(frame.trace.name, frame.clock, None if len(frame.lanes) > 1 else 0))
 
     def _camera_for(self, action: Action, frame: Frame) -> Camera:
         camera = self._focus.camera
         if camera.scene_camera is None:
             self._free_camera = camera
         if action is Action.FREE_CAMERA:
-            tip = self._desk.centre
+            tip = self._desk.centre(frame.lane_number)
             free = self._free_camera
             return replace(free, tracking=False, label="free", look_at=tip if free.tracking and tip else free.look_at)
         names = scene_cameras(frame.view.scene)
@@ -356,13 +427,19 @@ class Window:
     def _ask(self, action: Action, frame: Frame) -> Frame:
         """Ask about the moment looked at, and show the overlay that draws the answer."""
         question, overlay = _QUESTION_OF[action]
-        if question is None:
+        if action is Action.ASK_SHADOW:
+            questions: list[Question] = [
+                Shadow(lane.lane_number) for lane in frame.lanes if lane is not frame.lanes[frame.lane_number]
+            ]
+            if not questions:
+                raise WhiskersError("There is no other policy; whiskers compare A B opens several.")
+        elif question is None:
             cameras = frame.lane.policy.cameras if frame.lane.policy is not None else {}
-            questions: list[Question] = [Occlusion(camera) for camera in cameras]
+            questions = [Occlusion(camera) for camera in cameras]
         else:
             questions = [question]
         for each in questions:
-            self._desk.send(Ask(each, frame.trace.name, frame.step, frame.focus.lane))
+            self._desk.send(Ask(each, frame.trace.name, frame.step, frame.lane_number))
         if overlay and not getattr(self._focus.overlays, overlay):
             return self._toggle(frame, overlay)
         return frame
@@ -378,14 +455,14 @@ class Window:
             self._deck.close()
             self._begin(opened)
         else:
-            self._desk.load(opened)
+            self._desk.load(opened, self._focus.lane)
             self._deck.loading.begin(f"Loading {opened.source}")
 
     def _export(self, frame: Frame, plot: str, suffix: str, unit: str) -> None:
         self._desk.errands.run(figure_errand(self._files, frame, plot, suffix, unit))
 
     def _screenshot(self) -> None:
-        picture = self._desk.picture
+        picture = self._desk.picture(self._focus.lane)
         if picture is None:
             raise WhiskersError("There is no picture yet; try again when the scene is shown.")
         self._say(write_picture(self._files, picture.image), False)

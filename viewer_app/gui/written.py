@@ -37,6 +37,9 @@ def figure_errand(files: Files, frame: Frame, plot: str, suffix: str, unit: str 
         episode=episode if episode is not None and episode.trace is frame.trace else None,
         moment=moment if moment is not None and (moment.trace, moment.step) == (frame.trace, frame.step) else None,
         unit=JointUnit(unit) if unit else JointUnit.SCENE,
+        comparison=frame.comparison,
+        lanes=tuple(lane.policy.name if lane.policy is not None else "no policy" for lane in frame.view.lanes),
+        apart=frame.focus.apart,
     )
 
     def errand() -> str:

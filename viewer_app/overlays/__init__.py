@@ -23,8 +23,10 @@ from viewer_app.overlays.colours import (
     WHISKER,
     Colour,
 )
-from viewer_app.overlays.others import denoising, ensemble, inputs, members, samples
+from viewer_app.overlays.denoised import denoising, guidance
+from viewer_app.overlays.others import ensemble, inputs, members, samples
 from viewer_app.overlays.primitives import Legend, Marker, Polyline, Primitive
+from viewer_app.overlays.shadow import shadow
 from viewer_app.overlays.sight import Sight
 from viewer_app.overlays.whiskers import ghosts, gripper, path, physics, ticks, whisker
 
@@ -58,11 +60,13 @@ OVERLAYS: tuple[tuple[str, Callable[[Sight], Sequence[Primitive]]], ...] = (
     ("members", members),
     ("samples", samples),
     ("path", path),
+    ("guidance", guidance),
     ("denoising", denoising),
     ("ensemble", ensemble),
     ("inputs", inputs),
     ("physics", physics),
     ("whisker", whisker),
+    ("shadow", shadow),
     ("ticks", ticks),
     ("gripper", gripper),
 )

@@ -27,12 +27,12 @@ INPUTS: tuple[Colour, ...] = (
 """One for each input that is blinded, in turn."""
 
 LANES: tuple[Colour, ...] = (
-    (0.20, 0.80, 0.20),
-    (0.95, 0.40, 0.85),
     (0.30, 0.75, 1.00),
+    (0.95, 0.40, 0.85),
     (1.00, 0.80, 0.25),
+    (0.70, 0.60, 1.00),
 )
-"""One for each lane, in turn, wherever several are in one picture. The first is the whisker's own."""
+"""One for each lane, in turn, wherever several are in one picture. None is the green of a lane's own whisker."""
 
 AXES: tuple[Colour, Colour, Colour] = ((1.00, 0.25, 0.25), (0.30, 0.85, 0.30), (0.35, 0.55, 1.00))
 """x, y and z, as in most programs that show frames."""

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from viewer_app.alternatives import denoising_at, effects_at, ensemble_at, predictions_of, samples_at
+from viewer_app.alternatives import effects_at, ensemble_at, predictions_of, samples_at
 from viewer_app.chunking import TemporalEnsemble
-from viewer_app.insight import SETTLED
-from viewer_app.overlays.colours import DENOISED, ENSEMBLE, INPUTS, MEMBER, NOISE, SAMPLE, WHISKER
+from viewer_app.overlays.colours import ENSEMBLE, INPUTS, MEMBER, SAMPLE, WHISKER
 from viewer_app.overlays.primitives import Legend, Marker, Polyline, Primitive
 from viewer_app.overlays.sight import Sight, asked_at
 from viewer_app.questions import Ablation
@@ -89,35 +88,7 @@ def samples(sight: Sight) -> Sequence[Primitive]:
         return (legend,)
     begin = sight.step - said.step
     asked = said.step if said.step >= 0 else None
-    return (*(_line(tips[begin:], SAMPLE, 0.7, 1.0, asked) for tips in found.tips), legend)
-
-
-def denoising(sight: Sight) -> Sequence[Primitive]:
-    """How the chunk comes out of noise: a whisker for each denoising step, grey at the noise, green at the action.
-
-    The legend says from which step on the whisker stays near the chunk that it ends as, all along.
-    """
-    chunk = denoising_at(sight.trace, sight.step, sight.answers)
-    if chunk is None:
-        text = "denoising: the policy was not asked about this step, or does not denoise"
-        return (Legend(DENOISED, text, note=True),) if sight.trace.policy is not None else ()
-    steps = chunk.extras["denoising"]
-    tips = sight.paths.kinematics.path_for(steps, steps, sight.trace, chunk.start, sight.site)  # (S + 1, H, 3)
-    away = 1000 * np.linalg.norm(tips - tips[-1], axis=2).max(axis=1)  # (S + 1,) [mm]
-    settled = int(np.argmax(np.logical_and.accumulate((away < SETTLED)[::-1])[::-1]))
-    begin = max(sight.step - chunk.start, 0)
-    asked = chunk.start if chunk.start >= 0 else None
-    lines = []
-    for number, path in enumerate(tips):
-        share = number / max(len(tips) - 1, 1)
-        red, green, blue = (a + share * (b - a) for a, b in zip(NOISE, DENOISED, strict=True))
-        lines.append(_line(path[begin:], (red, green, blue), 0.25 + 0.70 * share**2, 1.0 + 1.5 * share, asked))
-    when = f" (observation of step {chunk.start})" if chunk.start != sight.step else ""
-    text = (
-        f"noise -> action in {len(tips) - 1} denoising steps: at most {away[0]:.0f} mm away at first, "
-        f"within {SETTLED:g} mm from step {settled} on{when}"
-    )
-    return (*lines, Legend(DENOISED, text, note=True))
+    return (*(line(tips[begin:], SAMPLE, 0.7, 1.0, asked) for tips in found.tips), legend)
 
 
 def inputs(sight: Sight) -> Sequence[Primitive]:
@@ -133,16 +104,17 @@ def inputs(sight: Sight) -> Sequence[Primitive]:
     for number, (effect, chunk) in enumerate(zip(effects, answer.chunks.values(), strict=True)):
         colour = INPUTS[number % len(INPUTS)]
         tips = sight.path_of(chunk)
-        lines.append(_line(tips, colour, 0.9, 2.0, asked))
+        lines.append(line(tips, colour, 0.9, 2.0, asked))
         if effect.largest:
             lines.append(Marker(tips[-1], colour, 0.9, 3.0))
         change = f"{effect.end:.1f} mm at the end" if effect.largest else "changes nothing"
         legends.append(Legend(colour, f"{effect.name} blinded ({answer.question.mode}): {change}", note=True))
     # On top: what is hidden under it is the same.
-    return (*lines, _line(sight.path_of(answer.base), WHISKER, 0.95, 3.0, asked), *legends)
+    return (*lines, line(sight.path_of(answer.base), WHISKER, 0.95, 3.0, asked), *legends)
 
 
-def _line(
+def line(
     tips: FloatArray, colour: tuple[float, float, float], alpha: float, width: float, asked: int | None
 ) -> Polyline:
+    """A path of one opacity. `tips` has shape (P, 3). [m]"""
     return Polyline(tips, colour, np.full(max(len(tips) - 1, 0), alpha), width, asked)

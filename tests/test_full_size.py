@@ -1,0 +1,38 @@
+"""Checkpoints of the full size take the same path as the tests' tiny ones, and memory for one model."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.full_size import KINDS
+
+NUMBERS_IN_MEMORY = {"smolvla": 4, "pi0": 2.4, "pi05": 2.4}
+"""SmolVLA runs in float32; Pi0 and Pi0.5 in bfloat16 but for pictures and norms. [byte per parameter]"""
+BESIDE = 1.5
+"""torch, LeRobot, transformers, and what a part of the file and a call take. [GB]"""
+
+
+@pytest.mark.full_size
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_full_size_opens_and_answers(tmp_path: Path, kind: str) -> None:
+    """It opens, verified in full, never holds the weights twice, and what is captured of a call does not change it."""
+    command = [sys.executable, "-m", "tests.full_size", kind, "--folder", str(tmp_path), "--steps", "2"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        figures = json.loads(done.stdout[done.stdout.index("{") :])
+    finally:
+        (tmp_path / "model.safetensors").unlink(missing_ok=True)  # pytest keeps the folders of three runs.
+    assert figures["tensors_verified"] == figures["tensors"] > 400
+    assert figures["peak_of_load_gb"] < figures["parameters"] * NUMBERS_IN_MEMORY[kind] / 1e9 + BESIDE
+    assert figures["captured_is_bare"]
+    assert figures["last_row_is_chunk"]
+    assert figures["steps"] == 2

@@ -1,0 +1,126 @@
+"""`whiskers run`: episodes of one policy without a window, with what can be said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from viewer_app.analysis import Analyst
+from viewer_app.batch import Batch, film
+from viewer_app.command_line import Run
+from viewer_app.detectors import Thresholds
+from viewer_app.insight import EpisodeInsight
+from viewer_app.lane_settings import LaneCommand, LaneSettings
+from viewer_app.measures import write_measures
+from viewer_app.scene import Scene
+from viewer_app.shown_cameras import fitted
+from viewer_app.summary import EpisodeResult, Summary, results_by_outcome
+from viewer_app.terminal import batch_bar, load_policy, new_folder, say, tell, write_summary
+from viewer_app.types import Policy, Want, WhiskersError
+from viewer_app.view import OverlayChoice
+
+_DONE, _INTERRUPTED = 0, 1
+"""Exit codes."""
+_NOT_IN_A_RUN = ("inputs", "denoising", "denoising_aim", "denoising_bundle", "shadow", "legend")
+"""What only an answer could show, and a run asks no questions; and what pictures say in words, which they always do."""
+
+
+def run(choice: Run) -> int:
+    """Run the episodes and say how they went. Returns the exit code.
+
+    Raises:
+        WhiskersError: If it cannot be meant so, cannot be run, or its results cannot be written.
+    """
+    settings = _checked(choice)
+    scene = Scene.load(choice.scene)
+    policy = fitted(load_policy(choice.checkpoint, choice.device), scene, choice.cameras, say)
+    setup = settings.commands(policy.info, _flag)
+    overlays = _overlays(choice, policy)
+    out = new_folder(Path("out/run")) if choice.out is None else choice.out
+    summary, complete = _run_episodes(choice, scene, policy, setup, overlays, out)
+    text = write_summary(out, summary.to_plain())
+    if choice.json:
+        tell(text)
+    else:
+        tell(summary.to_sentence())
+        tell(", ".join(f"{name} {count}" for name, count in results_by_outcome(summary.episodes).items()))
+        videos = "videos, " if choice.film else ""
+        tell(f"recordings, {videos}summary.json and episodes.csv (smoothness, tracking, findings) are in {out}")
+    return _DONE if complete else _INTERRUPTED
+
+
+def _run_episodes(
+    choice: Run, scene: Scene, policy: Policy, setup: Sequence[LaneCommand], overlays: OverlayChoice, out: Path
+) -> tuple[Summary, bool]:
+    """The summary, and whether all episodes were run: Ctrl-C leaves what was done."""
+    results: list[EpisodeResult] = []
+    measured: list[tuple[int, str, EpisodeInsight]] = []
+    analyst = Analyst(scene)
+    complete = True
+    with batch_bar(choice.episodes, "episode") as bar:
+        try:
+            with Batch(scene, (policy,), out, bar.complain, (setup,), Want(samples=choice.samples)) as batch:
+                for seed in range(choice.seed, choice.seed + choice.episodes):
+                    (ran,) = batch.run(seed)
+                    results.append(ran.result)
+                    insight = analyst.episode(ran.trace, len(ran.trace), Thresholds())
+                    measured.append((seed, ran.result.outcome, insight))
+                    bar.advance(successes=sum(result.success for result in results))
+                    if choice.film:
+                        try:
+                            film(scene, ran.trace, out / f"seed-{seed}.mp4", overlays)
+                        except WhiskersError as error:  # The episodes are worth more than a video of one.
+                            bar.complain(str(error))
+        except KeyboardInterrupt:
+            complete = False
+            bar.complain(f"Interrupted after {len(results)} of {choice.episodes} episodes.")
+    if measured:
+        write_measures(out / "episodes.csv", scene, measured)
+    return Summary(policy.info.name, scene.name, choice.seed, tuple(results)), complete
+
+
+def _flag(setting: str) -> str:
+    """How a setting of `LaneSettings` is written on this command line."""
+    return "--" + setting.replace("_", "-")
+
+
+def _checked(choice: Run) -> LaneSettings:
+    """
+    Raises:
+        WhiskersError: If the arguments cannot be meant, whatever the checkpoint is.
+    """
+    if choice.episodes < 1:
+        raise WhiskersError(f"--episodes must be at least 1, found {choice.episodes}.")
+    settings = LaneSettings(**{each.name: getattr(choice, each.name) for each in fields(LaneSettings)})
+    settings.check(_flag)
+    if choice.samples < 0:
+        raise WhiskersError(f"--samples must be 0 or more, found {choice.samples}.")
+    if choice.overlays and not choice.film:
+        raise WhiskersError("--overlays says what to draw in videos; give --film too.")
+    return settings
+
+
+def _overlays(choice: Run, policy: Policy) -> OverlayChoice:
+    """What the videos show.
+
+    Raises:
+        WhiskersError: If there is no such overlay, or nothing it could draw in a run.
+    """
+    if not choice.overlays:
+        return OverlayChoice()
+    names = [each.name for each in fields(OverlayChoice) if each.type == "bool" and each.name not in _NOT_IN_A_RUN]
+    for name in choice.overlays:
+        if name not in names:
+            raise WhiskersError(f"--overlays takes {', '.join(names)}; found {name!r}.")
+    if "samples" in choice.overlays and not choice.samples:
+        raise WhiskersError("--overlays samples draws what --samples asked for; give --samples N too.")
+    if "guidance" in choice.overlays and choice.rtc is None:
+        raise WhiskersError("--overlays guidance draws what real-time chunking pulls towards; give --rtc HORIZON too.")
+    own = policy.info.ensemble_coefficient is not None and choice.n_action_steps is None and not choice.overlap_blend
+    if "ensemble" in choice.overlays and choice.temporal_ensemble is None and not own:
+        raise WhiskersError("--overlays ensemble draws the ensemble that is executed; give --temporal-ensemble C too.")
+    shown = OverlayChoice()
+    for name in names:
+        shown = shown.having(name, name in choice.overlays)
+    return shown
