@@ -238,7 +238,7 @@ class ExportPlot:
     """Write a plot of what is looked at as a picture for print, or its numbers."""
 
     plot: str
-    """A key of `figures.PLOTS`: `joints`, `motion`, `ensemble`, `inputs` or `denoising`."""
+    """A key of `figures.PLOTS`: `joints`, `motion`, `ensemble`, `inputs`, `denoising` or `divergence`."""
     suffix: str
     """`png`, `pdf`, `svg` or `csv`."""
     unit: str = ""

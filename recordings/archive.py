@@ -102,6 +102,15 @@ def unpack(path: Path) -> Path:
     atexit.register(shutil.rmtree, temporary, ignore_errors=True)
     folder = temporary / path.stem
     try:
+        _unpack_to(folder, path)
+    except RecordingError:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return folder
+
+
+def _unpack_to(folder: Path, path: Path) -> None:
+    try:
         with zipfile.ZipFile(path) as archive:
             for name, member in _members(path, archive).items():
                 _extract(archive, member, folder.joinpath(*PurePosixPath(name).parts))
@@ -110,7 +119,6 @@ def unpack(path: Path) -> Path:
         raise RecordingError(f"Recording {path} is not a whole zip file ({error}); copy it anew.") from None
     except OSError as error:
         raise _refused(path, error) from None
-    return folder
 
 
 def _refused(path: Path, error: OSError) -> RecordingError:

@@ -140,7 +140,11 @@ class Dataset:
         import pyarrow as pa  # type: ignore[import-untyped]
         import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-        path = inside(folder, self._data_path, chunk_index=row["data/chunk_index"], file_index=row["data/file_index"])
+        try:
+            part = {noun: row[f"data/{noun}"] for noun in ("chunk_index", "file_index")}
+        except KeyError as error:
+            raise DatasetError(f"Dataset {folder}: {EPISODES} lacks the column {error}.") from None
+        path = inside(folder, self._data_path, **part)
         if not path.is_file():
             raise DatasetError(
                 f"Dataset {self.name} lacks {path.relative_to(folder)}, which holds episode {index}; copy it whole."
@@ -226,7 +230,9 @@ class _HubDataset(Dataset):
         from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
         try:
-            return Path(LeRobotDataset(self._repo_id, revision=self._revision, episodes=[index]).root)
+            return Path(
+                LeRobotDataset(self._repo_id, revision=self._revision, episodes=[index], video_backend="pyav").root
+            )
         except Exception as error:  # As above.
             raise DatasetError(_no_download(self._repo_id, error)) from None
 

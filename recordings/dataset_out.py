@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -178,6 +179,8 @@ def _write(
     from lerobot.datasets import LeRobotDataset
     from lerobot.utils.utils import SuppressProgressBars
 
+    # The AV1 encoder writes a page about itself to the terminal for each video, unless only errors are asked for.
+    os.environ.setdefault("SVT_LOG", "1")
     scene = takes[0].scene
     dataset = LeRobotDataset.create(
         repo_id=f"local/{root.name}",
@@ -186,6 +189,8 @@ def _write(
         root=root,
         robot_type=options.robot_type or scene.name,
         use_videos=not options.lossless,
+        # Only to read it, which is not done here; looking for a better one can fill a page with what it lacks.
+        video_backend="pyav",
     )
     total = sum(take.length for take in takes)
     done = 0

@@ -275,7 +275,7 @@ def sittings(policy: str) -> tuple[Sitting, ...]:
                 Shot("denoising", (Action.TAB_DENOISING, Action.ASK_DENOISING), _answered(Denoising)),
             ),
         ),
-        Sitting(compare, 45, (Shot("compare", (Action.TAB_COMPARE, Action.ASK_SHADOW), _shadowed),)),
+        Sitting(compare, 24, (Shot("compare", (Action.PRESET_5, Action.TAB_COMPARE, Action.ASK_SHADOW), _shadowed),)),
     )
 
 

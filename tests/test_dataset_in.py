@@ -243,7 +243,7 @@ def _shorten(root: Path) -> None:
 
 
 def _empty(root: Path) -> None:
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     (path,) = root.glob("meta/episodes/*/*.parquet")

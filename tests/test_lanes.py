@@ -45,7 +45,7 @@ def engine_of(scene: Scene, *policies: Policy, seed: int = 3) -> Engine:
 
 
 def wave(scene: Scene, name: str = "wave", **options: int | float) -> Wave:
-    return Wave(scene, cameras={}, **options).with_name(name)
+    return Wave(scene, cameras={}, **options).with_name(name)  # type: ignore[arg-type]
 
 
 class Breaking(Wave):
@@ -159,7 +159,7 @@ def test_a_shadow_is_no_chunk_of_the_trace(scene: Scene) -> None:
 def test_what_cannot_be_is_refused_in_words(scene: Scene, command: object, complaint: str) -> None:
     """A wish that a policy cannot grant changes nothing and says why."""
     engine = engine_of(scene, wave(scene), wave(scene))
-    do(engine, command)
+    do(engine, command)  # type: ignore[arg-type]
     assert complaint in engine.view().message
     assert not any(lane.trace.events for lane in engine.lanes)
 

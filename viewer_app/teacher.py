@@ -150,7 +150,8 @@ def _trace(demonstration: Demonstration, info: PolicyInfo, chunks: Sequence[Acti
         readings=readings,
     )
     trace.note(Event(0, "note", f"teacher-forced: {info.name} is shown the frames of {demonstration.title}"))
-    trace.note(Event(0, "note", "the motion and the actions are the recorded ones; whiskers are the policy's"))
+    trace.note(Event(0, "note", "motion and actions are the recorded ones, whiskers the policy's"))
+    trace.note(Event(0, "note", "it was shown the recorded pictures, not those that are rendered of this motion"))
     asked = {chunk.start: chunk for chunk in chunks}
     for frame, (after, then) in enumerate(moments):
         trace.append(demonstration.actions[frame], asked.get(frame), after, then)

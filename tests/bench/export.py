@@ -26,7 +26,7 @@ from viewer_app.types import ImageArray
 from viewer_app.view import Camera, camera_presets
 from viewer_app.world import pose
 
-FRAMES = 40
+FRAMES = 30
 """Pictures of the clip."""
 TILE = (640, 360)
 """Width and height of a tile. [px]"""
@@ -56,7 +56,7 @@ def measure_export_bare(scene: Scene) -> Row:
         compared = compare(
             lambda pair: _export(scene, trace, Path(folder) / f"{pair}.mp4", FRAMES),
             lambda pair: _render(scene, trace, TILE, FRAMES, lambda number, camera, image: None),
-            pairs=4,
+            pairs=3,
         )
     return Row(
         "six-angle video, total time",

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from tests.bench.engine_step import measure_overhead, measure_with_policy
-from tests.bench.lanes import measure_lanes
 from tests.bench.export import measure_export_bare, measure_export_default_look, measure_export_same_look
+from tests.bench.lanes import measure_lanes
 from tests.bench.memory import measure_memory
 from tests.bench.rows import Row
 from tests.bench.scrub import long_trace, measure_overlay, measure_scrub
