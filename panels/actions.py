@@ -30,6 +30,7 @@ class Action(Enum):
     FASTER = auto()
     RESET_EPISODE = auto()
     BRANCH = auto()
+    BOOKMARK = auto()
     RESET_LANE = auto()
     RESET_POLICY = auto()
     CANCEL = auto()
@@ -125,6 +126,7 @@ ACTIONS: tuple[ActionEntry, ...] = (
     ActionEntry(Action.RESET_EPISODE, _EPISODE, "Reset the episode (the old one is kept)", ("Backspace",)),
     ActionEntry(Action.RESET_LANE, _EPISODE, "Reset the episode of this lane alone; it then catches up", ()),
     ActionEntry(Action.BRANCH, _EPISODE, "Branch from the step looked at", ("Ctrl+B",)),
+    ActionEntry(Action.BOOKMARK, _EPISODE, "Bookmark the step looked at, or find bookmarks", ("Ctrl+M",)),
     ActionEntry(Action.RESET_POLICY, _EPISODE, "Reset the policy now: ask for a new chunk", ()),
     ActionEntry(Action.CANCEL, _EPISODE, "Cancel the loading, the policy call in progress, or the question", ()),
     ActionEntry(Action.ASK_INPUTS, _ASK, "What does each input do here?", ()),

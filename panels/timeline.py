@@ -34,6 +34,7 @@ _SIGNS: dict[str, Rgba] = {
     "settings": WARN,
     "moved": WARN,
     "note": DIM,
+    "bookmark": rgb("4fd1c5"),
     "branch": rgb("b58cf0"),
     "outcome": TEXT,
 }
@@ -75,6 +76,9 @@ class TimelinePanel:
                 callback=lambda _, text: self._send(SetSpeed(float(text.rstrip("x")))),
             )
             hint("Simulated seconds per second   -  and  =")
+            self._bookmark = self._button(
+                "⚑", Action.BOOKMARK, "Write a note to the step looked at, and find those written"
+            )
             self._where = dpg.add_text("")
             self._offset = dpg.add_text("", color=WARN)
             self._phase = dpg.add_text("", color=DIM)
@@ -96,7 +100,7 @@ class TimelinePanel:
         self._head = dpg.draw_line((0, 0), (0, 0), color=ACCENT, thickness=2, parent=self._drawlist)
         self._knob = dpg.draw_triangle((0, 0), (0, 0), (0, 0), color=ACCENT, fill=ACCENT, parent=self._drawlist)
         with bubble() as self._tip:
-            self._tip_text = dpg.add_text("")
+            self._tip_text = dpg.add_text("", wrap=self._metrics.px(480))
 
     def _button(self, label: str, action: Action, text: str, width: int = 0) -> Tag:
         button: Tag = dpg.add_button(label=label, width=width, callback=lambda: self._send(action))
@@ -208,6 +212,10 @@ class TimelinePanel:
                 dpg.draw_line((x, top), (x, top + height), color=colour, parent=self._signs)
                 corners = ((x - r, top - 2 * r), (x + r, top - 2 * r), (x, top))
                 dpg.draw_triangle(*corners, color=colour, fill=colour, parent=self._signs)
+            elif mark.kind == "bookmark":
+                dpg.draw_line((x, top - 2 * r), (x, top + height), color=colour, parent=self._signs)
+                pennant = ((x, top - 2 * r), (x + 2 * r, top - r), (x, top))
+                dpg.draw_triangle(*pennant, color=colour, fill=colour, parent=self._signs)
             else:
                 points = ((x, top - 2 * r), (x + r, top - r), (x, top), (x - r, top - r))
                 dpg.draw_quad(*points, color=colour, fill=colour, parent=self._signs)
@@ -281,8 +289,8 @@ class TimelinePanel:
         phase = self._marks.phase_at(step).replace("_", " ").lower()
         lines = [f"step {step}   {step * frame.view.scene.control_dt:.2f} s   {phase}"]
         for mark in self._marks.near(step, reach):
-            # Names of joints stay as they are.
-            text = mark.text if mark.kind == "finding" else mark.text.replace("_", " ")
+            # Names of joints, and what a person wrote, stay as they are.
+            text = mark.text if mark.kind in ("finding", "bookmark") else mark.text.replace("_", " ")
             lines.append(f"{mark.step}: {text}" if mark.step != step else text)
         write_value(self._tip_text, "\n".join(lines))
         tip_width, tip_height = dpg.get_item_rect_size(self._tip)

@@ -24,7 +24,8 @@ class Mark:
 
     step: int
     kind: str
-    """`chunk`, `policy_reset`, `settings`, `moved`, `note`, `phase`, `contact`, `outcome`, `branch` or `finding`."""
+    """`chunk`, `policy_reset`, `settings`, `moved`, `note`, `bookmark`, `phase`, `contact`, `outcome`, `branch` or
+    `finding`."""
     text: str
 
 
@@ -103,7 +104,9 @@ def marks_of(trace: Trace, length: int, others: Sequence[Snippet] = (), findings
     phase = np.asarray(trace.column("phase", length))
     contact = np.asarray(trace.column("contact", length), bool)
     outcome = np.asarray(trace.column("outcome", length))
-    rare = [Mark(event.step, event.kind, event.text) for event in list(trace.events) if event.step <= length]
+    happened = [event for event in list(trace.events) if event.step <= length and event.kind != "bookmark"]
+    rare = [Mark(event.step, event.kind, event.text) for event in happened]
+    rare += [Mark(step, "bookmark", text) for step, text in trace.bookmarks.items() if step <= length]
     ended = [code for code in np.unique(outcome) if trace.outcomes[int(code)]]
     for code in ended:
         rare.append(Mark(int(np.argmax(outcome == code)), "outcome", trace.outcomes[int(code)].replace("_", " ")))

@@ -154,7 +154,7 @@ class Dataset:
         try:
             table = pq.read_table(path, columns=wanted, filters=[("episode_index", "==", index)])
             found: dict[str, list[object]] = {name: table[name].to_pylist() for name in wanted}
-        except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+        except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
             raise DatasetError(f"Dataset file {path} cannot be read ({reason(error)}); copy it anew.") from None
         if len(table) != row["length"]:
             raise DatasetError(
@@ -185,10 +185,10 @@ class Dataset:
 
         try:
             rows = pq.read_table(folder / TASKS).to_pylist()
-        except (OSError, pa.ArrowException) as error:
+            # LeRobot writes the prompt as the index of a pandas table, which may or may not have a name.
+            names = {row["task_index"]: str(row.get("task", row.get("__index_level_0__", ""))) for row in rows}
+        except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
             raise DatasetError(f"Dataset file {folder / TASKS} cannot be read ({reason(error)}).") from None
-        # LeRobot writes the prompt as the index of a pandas table, which may or may not have a name.
-        names = {row["task_index"]: str(row.get("task", row.get("__index_level_0__", ""))) for row in rows}
         return tuple(names.get(number, "") for number in table["task_index"])
 
     def _videos(self, folder: Path, row: Mapping[str, object]) -> Mapping[str, VideoPart]:

@@ -122,6 +122,8 @@ class _Video:
         # Imported here because only datasets with videos need it.
         import av
 
+        # What is wrong with a file is told in one sentence; FFmpeg would write its own to the terminal.
+        av.logging.set_level(av.logging.FATAL)
         self._container = av.open(str(path))
         self._stream = self._container.streams.video[0]
         self._frames: Iterator[VideoFrame] = iter(())

@@ -337,3 +337,29 @@ def test_numbers_that_are_not_finite_are_told(scene: Scene, lossless: Path, tmp_
     with pytest.raises(DatasetError, match="action of frame 3 is not finite"):
         open_episode(str(root), 0, scene)
     assert len(open_episode(str(root), 1, scene)) == 9
+
+
+def test_a_spoilt_dataset_is_never_a_traceback(scene: Scene, lossless: Path, filmed: Path, tmp_path: Path) -> None:
+    """Files cut and overwritten at random give an episode or one sentence."""
+    rng = np.random.default_rng(11)
+    told = 0
+    for turn in range(80):
+        root = tmp_path / "spoilt"
+        shutil.copytree((lossless, filmed)[turn % 2], root)
+        files = sorted(path for path in root.rglob("*") if path.is_file())
+        path = files[rng.integers(len(files))]
+        data = bytearray(path.read_bytes())
+        if rng.random() < 0.4:
+            data = data[: rng.integers(len(data))]
+        for at in rng.integers(len(data), size=5) if data else ():
+            data[at] = rng.integers(256)
+        path.write_bytes(data)
+        try:
+            shown = open_episode(str(root), int(rng.integers(2)), scene)
+            for frame in range(len(shown)):
+                shown.recorded.at(frame)
+        except DatasetError as error:
+            told += 1
+            assert "\n" not in str(error)
+        shutil.rmtree(root)
+    assert 40 < told < 80

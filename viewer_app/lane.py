@@ -187,7 +187,9 @@ class Lane:
         if chunking == before:
             return
         self.change(replace(self.settings, chunking=chunking), text)
-        if isinstance(before, TemporalEnsemble) or isinstance(chunking, TemporalEnsemble):
+        # Before the first step there is nothing to forget, and a batch that sets it there equals a window that does.
+        fresh = not len(self.trace) and not self.trace.carried
+        if not fresh and (isinstance(before, TemporalEnsemble) or isinstance(chunking, TemporalEnsemble)):
             self.reset_policy(f"policy reset for {text}")
 
     def set_delay(self, steps: int) -> None:

@@ -251,8 +251,13 @@ class _SessionRecorder:
 
 
 def _wished(cameras: tuple[str, ...], scene: Scene) -> Callable[[PolicyInfo], CameraMapping | None]:
-    """What the command line says about the cameras of a checkpoint; None where it says nothing."""
-    return lambda info: parse_mapping(cameras, info, scene) if cameras else None
+    """What the command line says about the cameras of a checkpoint; None where it says nothing about any of them."""
+
+    def wished(info: PolicyInfo) -> CameraMapping | None:
+        own = [text for text in cameras if text.partition("=")[0] in info.cameras]
+        return parse_mapping(own, info, scene) if own else None
+
+    return wished
 
 
 def _open_recorded(recording: Recording, publish: Callable[[View], None]) -> Engine:
