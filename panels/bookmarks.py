@@ -73,7 +73,7 @@ class BookmarksCard:
         dpg.configure_item(self.window, show=True, width=card, height=tall, pos=place)
         inner = card - 2 * px(8)
         dpg.configure_item(self._field, width=inner)
-        self._listing.place(inner, tall - px(110), (px(6), px(90)), metrics)
+        self._listing.place(inner, tall - px(92), (px(6), px(90)), metrics)
         self._trace, self._lane, self._dt = frame.trace.name, frame.lane_number, frame.view.scene.control_dt
         self._read(frame)
         self._turn_to(frame.step)

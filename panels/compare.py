@@ -38,7 +38,7 @@ def shadow_refusal(frame: Frame) -> str:
     missing = [each for each in frame.lanes if each.lane.policy is None]
     if missing:
         letters = ", ".join(lane_letter(each.lane_number) for each in missing)
-        return f"Lane {letters} has no policy yet: wait until it is loaded."
+        return f"{letters} not loaded yet"
     return ""
 
 

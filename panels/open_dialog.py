@@ -102,6 +102,7 @@ class OpenDialog:
         self._recent_of = dict(zip(labels, recent, strict=True))
         reveal(self._recent, bool(rows))
         dpg.configure_item(self._recent_list, items=list(self._recent_of), num_items=max(rows, 1))
+        dpg.set_value(self._recent_list, "")  # else the first would look chosen
         place = ((width - card) // 2, max((height - tall) // 3, 0))
         dpg.configure_item(self.window, show=True, width=card, height=tall, pos=place)
         self._go(self._folder)

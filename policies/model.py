@@ -6,7 +6,7 @@ names and shapes are compared before anything is allocated, and values after loa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from math import prod
 
@@ -84,7 +84,7 @@ def load_verified[P: PreTrainedPolicy](
     with torch.device("meta"):
         _check_specs(checkpoint, _built(checkpoint, build).state_dict(keep_vars=True))
     report(Progress("Building the model", 0.05))
-    with _Undrawn():  # type: ignore[no-untyped-call]  # torch leaves it untyped.
+    with Undrawn():  # type: ignore[no-untyped-call]  # torch leaves it untyped.
         model = _built(checkpoint, build)
     model.requires_grad_(False)
     _fill(checkpoint, model, within(report, 0.2, 0.7))
@@ -94,7 +94,7 @@ def load_verified[P: PreTrainedPolicy](
     return model, len(checkpoint.tensors)
 
 
-class _Undrawn(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped.
+class Undrawn(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped.
     """While in force, no random numbers are drawn into large tensors: the file's values take their place, and drawing
     billions of them takes minutes. Memory that nobody writes to is not taken either."""
 
@@ -165,13 +165,16 @@ def _check_specs(checkpoint: Checkpoint, expected: Mapping[str, Tensor]) -> None
 
 def _fill(checkpoint: Checkpoint, model: PreTrainedPolicy, report: Report) -> None:
     """Put the file's values into the model, cast to the model's types."""
-    broken = []
-    for tensors in _values(checkpoint, "Reading the weights", report):
+    broken: list[str] = []
+
+    def take(tensors: dict[str, Tensor]) -> None:
         for name, value in tensors.items():
             if value.is_floating_point() and not all(part.isfinite().all() for part in _parts(value)):
                 broken.append(name)
         # Not strict, because names and shapes were compared and this is only a part of them.
         model.load_state_dict(tensors, strict=False)
+
+    _in_turn(checkpoint, take, "Reading the weights", report)
     if broken:
         raise CheckpointError(
             f"Checkpoint file {checkpoint.weights} holds NaN or infinity in {_some(broken)}; take an earlier "
@@ -181,13 +184,12 @@ def _fill(checkpoint: Checkpoint, model: PreTrainedPolicy, report: Report) -> No
 
 def _verify(checkpoint: Checkpoint, state: Mapping[str, Tensor], report: Report) -> None:
     """Each of the file's tensors must be in the model to the bit, cast to the model's type."""
-    text = f"Verifying {len(checkpoint.tensors)} tensors"
-    different = [
-        name
-        for tensors in _values(checkpoint, text, report)
-        for name, value in tensors.items()
-        if not _same(state[name], value)
-    ]
+    different: list[str] = []
+
+    def take(tensors: dict[str, Tensor]) -> None:
+        different.extend(name for name, value in tensors.items() if not _same(state[name], value))
+
+    _in_turn(checkpoint, take, f"Verifying {len(checkpoint.tensors)} tensors", report)
     if different:
         raise CheckpointError(
             f"Checkpoint file {checkpoint.weights}: {_some(different)} did not reach the model; the installed LeRobot "
@@ -195,9 +197,11 @@ def _verify(checkpoint: Checkpoint, state: Mapping[str, Tensor], report: Report)
         )
 
 
-def _values(checkpoint: Checkpoint, text: str, report: Report) -> Iterator[dict[str, Tensor]]:
-    """The file's tensors by name, some at a time. The file is mapped anew each time: what was read of it would stay in
-    memory until it is closed."""
+def _in_turn(checkpoint: Checkpoint, take: Callable[[dict[str, Tensor]], None], text: str, report: Report) -> None:
+    """Hand over the file's tensors by name, some at a time. None may be kept.
+
+    The file is mapped anew each time, because what was read of it stays in memory until it is closed.
+    """
     sizes = {name: prod(spec.shape) for name, spec in checkpoint.tensors.items()}
     total, done = sum(sizes.values()) or 1, 0
     names = list(sizes)
@@ -207,7 +211,7 @@ def _values(checkpoint: Checkpoint, text: str, report: Report) -> Iterator[dict[
         while taken < len(names) and (taken == 0 or size + sizes[names[taken]] <= _AT_A_TIME):
             size, taken = size + sizes[names[taken]], taken + 1
         with safe_open(checkpoint.weights, framework="pt") as file:
-            yield {name: file.get_tensor(name) for name in names[:taken]}
+            take({name: file.get_tensor(name) for name in names[:taken]})
         names, done = names[taken:], done + size
 
 

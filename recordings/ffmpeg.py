@@ -71,9 +71,10 @@ class Ffmpeg:
         """
         try:
             self._input.write(data.data)
-        except OSError as error:
-            self.kill()
-            raise FfmpegError(self._complaint() or str(error)) from None
+        except OSError:
+            # Its own words follow its end.
+            self._process.wait()
+            raise FfmpegError(self._complaint() or f"ffmpeg stopped ({self._process.returncode})") from None
 
     def close(self) -> None:
         """Let it finish.
@@ -85,21 +86,20 @@ class Ffmpeg:
             self._input.close()
         code = self._process.wait()
         complaint = self._complaint()
-        self._complaints.close()
+        self.kill()
         if code:
             raise FfmpegError(complaint or f"ffmpeg stopped ({code})")
 
     def kill(self) -> None:
-        """Stop it at once."""
+        """Stop it at once, if it still runs, and hold nothing open."""
         self._process.kill()
         with contextlib.suppress(OSError):
             self._input.close()
         self._process.wait()
+        self._complaints.close()
 
     def _complaint(self) -> str:
         """The first line that ffmpeg wrote, without the address of who wrote it."""
-        if self._complaints.closed:
-            return ""
         self._complaints.seek(0)
         text = self._complaints.read(4000).decode(errors="replace")
         if "No space left" in text:

@@ -97,7 +97,7 @@ def test_only_other_policies_that_are_there_can_be_asked(scene: Scene) -> None:
     frame = resolve(engine.view(), Focus(step=9))
     assert shadow_refusal(frame) == ""
     loading = replace(frame.lanes[1], lane=replace(frame.lanes[1].lane, policy=None))
-    assert shadow_refusal(replace(frame, lanes=(frame.lanes[0], loading))).startswith("Lane B has no policy yet")
+    assert shadow_refusal(replace(frame, lanes=(frame.lanes[0], loading))).startswith("B not loaded yet")
 
 
 @core

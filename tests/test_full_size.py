@@ -12,10 +12,8 @@ import pytest
 
 from tests.full_size import KINDS
 
-NUMBERS_IN_MEMORY = {"smolvla": 4, "pi0": 2.4, "pi05": 2.4}
-"""SmolVLA runs in float32; Pi0 and Pi0.5 in bfloat16 but for pictures and norms. [byte per parameter]"""
-BESIDE = 1.5
-"""torch, LeRobot, transformers, and what a part of the file and a call take. [GB]"""
+BESIDE = 2.2
+"""torch, LeRobot, transformers, the file's largest tensor, and what a call takes. [GB]"""
 
 
 @pytest.mark.full_size
@@ -32,7 +30,7 @@ def test_full_size_opens_and_answers(tmp_path: Path, kind: str) -> None:
     finally:
         (tmp_path / "model.safetensors").unlink(missing_ok=True)  # pytest keeps the folders of three runs.
     assert figures["tensors_verified"] == figures["tensors"] > 400
-    assert figures["peak_of_load_gb"] < figures["parameters"] * NUMBERS_IN_MEMORY[kind] / 1e9 + BESIDE
+    assert figures["peak_of_load_gb"] < figures["model_gb"] + BESIDE
     assert figures["captured_is_bare"]
     assert figures["last_row_is_chunk"]
     assert figures["steps"] == 2
