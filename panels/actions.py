@@ -11,6 +11,7 @@ from enum import Enum, auto
 
 from viewer_app.camera_names import CameraMapping
 from viewer_app.commands import Command
+from viewer_app.video_order import VideoOrder
 from viewer_app.view import Look
 
 
@@ -81,6 +82,9 @@ class Action(Enum):
     OPEN = auto()
     SAVE = auto()
     SCREENSHOT = auto()
+    EXPORT_VIDEO = auto()
+    CANCEL_EXPORT = auto()
+    RECORD = auto()
     EXPORT_JOINTS = auto()
     EXPORT_FIGURE = auto()
     QUIT = auto()
@@ -176,6 +180,9 @@ ACTIONS: tuple[ActionEntry, ...] = (
     ActionEntry(Action.OPEN, _WINDOW, "Open a checkpoint or a recording", ("Ctrl+O",)),
     ActionEntry(Action.SAVE, _WINDOW, "Save the traces of this session", ("Ctrl+S",)),
     ActionEntry(Action.SCREENSHOT, _WINDOW, "Screenshot of the viewport and of the window", ("Ctrl+P",)),
+    ActionEntry(Action.EXPORT_VIDEO, _WINDOW, "Export a video", ("Ctrl+E",)),
+    ActionEntry(Action.CANCEL_EXPORT, _WINDOW, "Cancel the export in progress", ()),
+    ActionEntry(Action.RECORD, _WINDOW, "Record what is looked at; again to stop", ("Ctrl+R",)),
     ActionEntry(Action.EXPORT_JOINTS, _WINDOW, "Export the joints of this trace as CSV", ()),
     ActionEntry(Action.EXPORT_FIGURE, _WINDOW, "Export the joints of this trace as a figure (PDF)", ()),
     ActionEntry(Action.QUIT, _WINDOW, "Quit", ("Ctrl+Q",)),
@@ -248,6 +255,13 @@ class ExportPlot:
 
 
 @dataclass(frozen=True)
+class ExportVideo:
+    """Make a video beside the session."""
+
+    order: VideoOrder
+
+
+@dataclass(frozen=True)
 class ShowTab:
     """Show another tab."""
 
@@ -271,7 +285,7 @@ class MapCameras:
     """Whose policy it is."""
 
 
-Request = Command | Look | Action | SetSpeed | OpenPath | ExportPlot | ShowTab | AddressLanes | MapCameras
+Request = Command | Look | Action | SetSpeed | OpenPath | ExportPlot | ExportVideo | ShowTab | AddressLanes | MapCameras
 Send = Callable[[Request], None]
 """How a panel asks for something. It only enqueues, and may be called from any callback."""
 

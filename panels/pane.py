@@ -212,6 +212,8 @@ class LanePane:
             lines.append((f"blinded: {words}", BAD, dark))
         if frame.lane.thinking_since is not None and frame.at_head:
             lines.append((thinking_words(frame), ACCENT, dark))
+        elif frame.lane.asking is not None and frame.call is not None:
+            lines.append((thinking_words(frame), ACCENT, dark))
         lines.extend((text, to_rgba(legible(colour)), dark) for text, colour in self._notes)
         return lines
 

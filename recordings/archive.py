@@ -7,7 +7,6 @@ unpacked to, nor more of it than it states beforehand, nor more than a recording
 from __future__ import annotations
 
 import atexit
-import os
 import shutil
 import struct
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from recordings.manifest import MANIFEST, belongs, is_within, scene_file_of
 from recordings.trace_file import RecordingError
+from recordings.whole_file import whole_file
 
 _SIGNATURE = b"PK\x03\x04"
 _MOST_FILES = 10_000
@@ -52,24 +52,10 @@ def pack(folder: Path, path: Path, force: bool = False, report: Callable[[float]
         RecordingError: If the folder is no recording, there is such a file already, or it cannot be written.
     """
     scene_file_of(folder)
-    if path.exists() and not force:
-        raise RecordingError(f"File {path} is there already; choose another name, or say --force to replace it.")
     names = sorted(each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file())
     files = [folder / name for name in names if belongs(name)]
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("wb") as stream:
-                with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-                    _add(archive, folder, files, report)
-                stream.flush()
-                os.fsync(stream.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise RecordingError(f"File {path} cannot be written ({error.strerror or error}).") from None
+    with whole_file(path, force) as partial, zipfile.ZipFile(partial, "w") as archive:
+        _add(archive, folder, files, report)
 
 
 def _add(archive: zipfile.ZipFile, folder: Path, files: list[Path], report: Callable[[float], None]) -> None:

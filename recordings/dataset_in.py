@@ -237,6 +237,20 @@ class _HubDataset(Dataset):
             raise DatasetError(_no_download(self._repo_id, error)) from None
 
 
+def is_dataset(source: str) -> bool:
+    """Whether this names a dataset on this disk, whole or not. A hub id that is not on it may be anything."""
+    folders = [Path(source).expanduser()]
+    if _HUB_ID.fullmatch(source):
+        folders.append(_recorded_here(source))
+    return any((folder / INFO).is_file() for folder in folders)
+
+
+def _recorded_here(repo_id: str) -> Path:
+    """Where LeRobot itself puts datasets that were recorded here, and looks first."""
+    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    return Path(os.environ.get("HF_LEROBOT_HOME", home / "lerobot")).expanduser() / repo_id
+
+
 def open_dataset(source: str) -> Dataset:
     """A dataset by its folder or hub id.
 
@@ -256,9 +270,7 @@ def open_dataset(source: str) -> Dataset:
             f"No folder {source}; a dataset is a folder that holds {INFO}, or a hub id such as user/name."
         )
     repo_id, _, revision = source.partition("@")
-    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
-    local = Path(os.environ.get("HF_LEROBOT_HOME", home / "lerobot")).expanduser() / repo_id
-    # Where LeRobot itself puts datasets that were recorded here, and looks first.
+    local = _recorded_here(repo_id)
     if not revision and (local / INFO).is_file():
         return Dataset(local, repo_id, repo_id)
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):

@@ -86,10 +86,8 @@ def write_dataset(
         DatasetError: If it cannot be written. In both cases nothing of it is left.
     """
     root = root.expanduser().absolute()
-    if not takes:
-        raise DatasetError("There is no episode to save as a dataset.")
-    features = _checked_features(takes, options)
-    _check_free(root, options.force)
+    check_dataset(root, takes, options)
+    features = features_of(takes[0].scene, options)
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{root.name}.", suffix=".partial", dir=root.parent))
@@ -137,7 +135,14 @@ def features_of(scene: Scene, options: DatasetOptions) -> dict[str, dict[str, ob
 # Checking.
 
 
-def _checked_features(takes: Sequence[Take], options: DatasetOptions) -> dict[str, dict[str, object]]:
+def check_dataset(root: Path, takes: Sequence[Take], options: DatasetOptions) -> None:
+    """
+    Raises:
+        DatasetError: If these episodes cannot be one dataset, or not under that name.
+    """
+    if not takes:
+        raise DatasetError("There is no episode to save as a dataset.")
+    check_free(root, options.force)
     first = takes[0].scene
     rate = first.spec.control_hz
     if rate != round(rate):
@@ -153,10 +158,17 @@ def _checked_features(takes: Sequence[Take], options: DatasetOptions) -> dict[st
             )
         if not take.length or np.asarray(take.trace.column("action", take.length)).shape[1] != first.n_action:
             raise DatasetError(f"Episode {take.name} has no actions to save; leave it out.")
-    return features
 
 
-def _check_free(root: Path, force: bool) -> None:
+def check_free(root: Path, force: bool = False) -> None:
+    """
+    Args:
+        root: A dataset is to have this name.
+        force: Whether a dataset of that name may be replaced.
+
+    Raises:
+        DatasetError: If it is taken.
+    """
     if not root.exists() and not root.is_symlink():
         return
     if not force:
@@ -176,9 +188,12 @@ def _write(
     report: Report,
     stop: Callable[[], bool],
 ) -> None:
+    import av
     from lerobot.datasets import LeRobotDataset
     from lerobot.utils.utils import SuppressProgressBars
 
+    # What libav tells about each file that it writes went well is nobody's concern.
+    av.logging.set_libav_level(av.logging.ERROR)
     # The AV1 encoder writes a page about itself to the terminal for each video, unless only errors are asked for.
     os.environ.setdefault("SVT_LOG", "1")
     scene = takes[0].scene
@@ -284,7 +299,7 @@ def _check_written(root: Path, takes: Sequence[Take], options: DatasetOptions) -
 
 
 def _put_in_place(beside: Path, root: Path, force: bool) -> None:
-    _check_free(root, force)
+    check_free(root, force)
     old = beside / "replaced"
     if root.exists():
         root.rename(old)

@@ -151,6 +151,8 @@ def open_video(
     """
     kind = path.suffix.lower()
     _check(path, kind, width, height, fps, lossless)
+    if not 0 <= quality <= 51:
+        raise RecordingError(f"Video {path}: its quality is 0 to 51, lower is better, found {quality}.")
     _check_name(path, kind, force)
     partial = _hidden(path, "partial")
     try:

@@ -39,7 +39,7 @@ LONG = (
 )
 NOTES = {3: "it hesitates", 30: LONG, 31: "back again", 58: "a_name_as_it_is"}
 RECENT = (
-    "/home/somebody/experiments/pick-and-place/out/session-20260101-120000/recording-1",
+    "/data/somebody/experiments/pick-and-place/out/session-20260101-120000/recording-1",
     "demo:act",
     "somebody/act_so101",
     *(f"/somewhere/else/{number}" for number in range(9)),

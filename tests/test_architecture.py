@@ -24,7 +24,7 @@ LADDER = (
     ("tracking", "detectors", "questions"),
     ("insight", "breakpoints"),
     ("commands", "view"),
-    ("task", "seen", "camera_map"),
+    ("task", "seen", "camera_map", "video_order"),
     ("world", "fit"),
     ("distance", "replay"),
     ("kinematics", "inquiry", "watch"),
@@ -44,7 +44,9 @@ LADDER = (
     ("headless", "lane_spec"),
     ("gui",),
     ("batch", "export", "wiring", "terminal", "command_line", "shown_cameras"),
-    ("run_command", "compare_command"),
+    ("exporting",),
+    ("dataset_command", "teacher_command"),
+    ("run_command", "compare_command", "export_command"),
     ("__main__",),
 )
 RUNG = {noun: rung for rung, nouns in enumerate(LADDER) for noun in nouns}
@@ -52,7 +54,7 @@ RUNG = {noun: rung for rung, nouns in enumerate(LADDER) for noun in nouns}
 PANELS_MAY_READ = {
     *("types", "scene", "chunking", "blinding", "trace", "commands", "view"),
     *("questions", "insight", "breakpoints", "detectors", "smoothness", "tracking", "joint_units"),
-    *("camera_names", "camera_map"),
+    *("camera_names", "camera_map", "tiles", "video_order"),
 }
 
 # What each outside package may be imported by. Folders, or the beginnings of files' names.

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from tests.bookmarks_session import LONG, NOTES, RECENT, SIZES
 from tests.scenes import write_scene
 from tests.synthetic import Wave
 from tests.test_window import ROOT, display  # noqa: F401 (a fixture)
-from viewer_app.commands import Bookmark, SetStops, Step
+from viewer_app.commands import Bookmark, Command, SetStops, Step
 from viewer_app.engine import Engine
 from viewer_app.lane import Lane
 from viewer_app.scene import Scene
@@ -32,7 +31,9 @@ def test_bookmarks_are_events_to_jump_to(tmp_path: Path) -> None:
     scene = Scene.load(write_scene(tmp_path))
     engine = Engine(scene, (Lane(scene, MujocoWorld(scene), Wave(scene, cameras={}), seed=3),))
     notes = ((5, "first"), (2, "a_name"), (5, "last"), (9, "gone"), (9, ""))
-    for command in (SetStops(on_outcome=False), Step(11), *(Bookmark("episode 1", *note) for note in notes)):
+    bookmarks = [Bookmark("episode 1", step, text) for step, text in notes]
+    commands: list[Command] = [SetStops(on_outcome=False), Step(11), *bookmarks]
+    for command in commands:
         engine.send(command)
         while engine.tick():
             pass
@@ -56,27 +57,27 @@ def test_what_can_be_opened_is_listed(tmp_path: Path) -> None:
 def test_a_long_path_keeps_its_end() -> None:
     """Of a path that does not fit, the last folders stay, which tell one recording from another; what fits stays
     whole."""
-    path = "/home/somebody/out/session-1/recording-1"
+    path = "/data/somebody/out/session-1/recording-1"
     assert shortened(path, 100, len) == path
     assert shortened(path, 30, len) == str(Path("…", "out", "session-1", "recording-1"))
     assert shortened(path, 3, len) == str(Path("…", "recording-1"))
-    assert shortened("somebody/act", 3, len) == "…/act".replace("/", os.sep)
 
 
 @pytest.fixture(scope="module")
-def told(display: str) -> Iterator[dict[str, Any]]:  # noqa: F811 (the fixture)
+def told(display: str) -> dict[str, Any]:  # noqa: F811 (the fixture)
     if shutil.which("xdotool") is None:
         pytest.skip("no xdotool to play the person's hand")
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.bookmarks_session"],
+        [sys.executable, "-W", "error", "-m", "tests.bookmarks_session"],
         env={**os.environ, "DISPLAY": display},
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=120,
     )
-    assert ran.returncode == 0, ran.stderr
-    yield json.loads(ran.stdout)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    said: dict[str, Any] = json.loads(ran.stdout)
+    return said
 
 
 @pytest.mark.window

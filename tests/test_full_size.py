@@ -12,9 +12,6 @@ import pytest
 
 from tests.full_size import KINDS
 
-BESIDE = 2.2
-"""torch, LeRobot, transformers, the file's largest tensor, and what a call takes. [GB]"""
-
 
 @pytest.mark.full_size
 @pytest.mark.slow
@@ -30,7 +27,8 @@ def test_full_size_opens_and_answers(tmp_path: Path, kind: str) -> None:
     finally:
         (tmp_path / "model.safetensors").unlink(missing_ok=True)  # pytest keeps the folders of three runs.
     assert figures["tensors_verified"] == figures["tensors"] > 400
-    assert figures["peak_of_load_gb"] < figures["model_gb"] + BESIDE
+    # 1 GB for torch and the libraries; the rest is the file's largest tensor and what the first call takes.
+    assert figures["peak_of_load_gb"] < 1.3 * figures["model_gb"] + 1.0
     assert figures["captured_is_bare"]
     assert figures["last_row_is_chunk"]
     assert figures["steps"] == 2

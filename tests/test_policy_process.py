@@ -20,7 +20,7 @@ from policies.load import load
 from policies.process import Failed, Loaded, Loading, PolicyCancelledError, PolicyProcess
 from policies.progress import LoadingCancelledError
 from tests.checkpoints import CAMERAS, build_act
-from viewer_app.types import Observation, Policy, Want, WhiskersError
+from viewer_app.types import Observation, Policy, Sampling, Want, WhiskersError
 
 pytestmark = pytest.mark.slow
 
@@ -144,3 +144,34 @@ def test_window_side_loads_no_torch() -> None:
     """Importing what the window needs to load policies imports neither torch nor LeRobot."""
     code = "import sys, policies.process; assert not {'torch', 'lerobot', 'transformers'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+
+
+def test_a_long_call_tells_how_far_it_is_and_can_be_left() -> None:
+    """A denoising call says from another thread how many steps are taken, never fewer than before, and can be
+    cancelled in the middle."""
+    policy = PolicyProcess.start("demo:pi0")
+    info = policy.wait()
+    rng = np.random.default_rng(0)
+    images = {name: rng.integers(0, 256, (*size, 3), dtype=np.uint8) for name, size in info.cameras.items()}
+    observation = Observation(0.0, np.zeros(info.n_state, np.float32), images, "Pick up the block.")
+    seen: list[int] = []
+
+    def look() -> None:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and (not seen or seen[-1] < 50):
+            call = policy.call
+            if call is not None:
+                assert call.total == 100_000
+                seen.append(call.done)
+            time.sleep(0.002)
+        policy.cancel()
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    with pytest.raises(PolicyCancelledError, match="was cancelled"):
+        policy.predict([observation], 0, 0, Want(sampling=Sampling(steps=100_000)))
+    watcher.join()
+    policy.close()
+    assert seen == sorted(seen)
+    assert 50 <= seen[-1] < 100_000
+    assert policy.call is None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+import struct
 import subprocess
 import sys
-import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from tests.synthetic import Wave
 from viewer_app.blinding import STATE, Blind
 from viewer_app.chunking import FirstN, OverlapBlend, TemporalEnsemble
 from viewer_app.commands import (
+    Bookmark,
     Command,
     Fork,
     MoveObject,
@@ -120,26 +121,69 @@ def test_late_and_blended_chunks_make_the_round_trip(engine: Engine, scene: Scen
             assert ours.is_due(step) == theirs.is_due(step)
 
 
-def test_format_1_is_read(engine: Engine, scene: Scene, tmp_path: Path) -> None:
-    """A recording of format 1, which knew no latency, opens as one without any."""
+SINCE_3 = {"denoising_steps", "guidance", "guidable", "mapped_cameras", "sha256"}
+"""What no recording of format 2 has; those of format 1 have no `delay` either."""
+
+
+@pytest.mark.parametrize(("version", "unknown"), [(1, {*SINCE_3, "delay"}), (2, SINCE_3)])
+def test_earlier_formats_are_read(
+    engine: Engine, scene: Scene, tmp_path: Path, version: int, unknown: set[str]
+) -> None:
+    """A recording of an earlier format, which knows nothing of what came later, opens as one without any of it."""
     trace = do(engine, Step(9), SetChunking(TemporalEnsemble(0.1, ())), Step(4))
     folder = tmp_path / "recording"
     save(folder, scene, whole(trace))
-    edit("version", 1)(folder)
+    manifest = without(unknown, json.loads((folder / "recording.json").read_text())) | {"version": version}
+    (folder / "recording.json").write_text(json.dumps(manifest))
     path = trace_path(folder, 1)
     blocks = [each for each in read_blocks(path.read_bytes()) if isinstance(each, Block)]
-    path.write_bytes(b"".join(pack(without_delay(block.header), block.arrays) for block in blocks))
-    assert b"delay" not in path.read_bytes()
+    path.write_bytes(b"".join(pack(without(unknown, block.header), block.arrays) for block in blocks))
+    written = path.read_bytes() + (folder / "recording.json").read_bytes()
+    assert not any(f'"{key}"'.encode() in written for key in unknown)
     ((opened,),) = open_recording(folder).lanes
     assert opened.same_as(trace)
     assert opened.settings_at(9).delay == 0
+    assert opened.settings_at(9).guidance is None
+    assert opened.policy is not None
+    assert opened.policy.mapped_cameras == {}
 
 
-def without_delay(value: Any) -> Any:
-    """The same plain value without any key `delay`."""
+def without(keys: set[str], value: Any) -> Any:
+    """The same plain value without some keys, however deep."""
     if isinstance(value, dict):
-        return {key: without_delay(each) for key, each in value.items() if key != "delay"}
-    return [without_delay(each) for each in value] if isinstance(value, list) else value
+        return {key: without(keys, each) for key, each in value.items() if key not in keys}
+    return [without(keys, each) for each in value] if isinstance(value, list) else value
+
+
+def test_the_documented_layout_is_enough_to_read_a_trace(engine: Engine, tmp_path: Path) -> None:
+    """A reader that knows nothing but the tables of docs/recordings.md finds the steps and events of a trace that was
+    written in pieces."""
+    trace = engine.lanes[0].trace
+    writer = TraceWriter(tmp_path / "trace", trace)
+    for command in (Step(5), MoveObject("cube", (0.1, 0.1, 0.1)), Step(3), Bookmark("episode 1", 2, "look")):
+        writer.catch_up(len(do(engine, command)))
+    writer.close()
+
+    data, at = (tmp_path / "trace").read_bytes(), 0
+    columns: dict[str, list[Any]] = {name: [] for name in ("snapshot", "tip", "contact", "action")}
+    events: list[Any] = []
+    while at < len(data):
+        magic, head, payload, checksum = struct.unpack_from("<4sIQI", data, at)
+        begin, end = at + 20, at + 20 + head + payload
+        assert (magic, checksum) == (b"WSKR", zlib.crc32(data[begin:end]))
+        header, at = json.loads(data[begin : begin + head]), begin + head
+        for name, kind, shape in header["arrays"]:
+            array = np.frombuffer(data, kind, int(np.prod(shape)), at).reshape(shape)
+            at += array.nbytes
+            if header["kind"] == "steps" and name in columns:
+                del columns[name][header["begin"] :]
+                columns[name].extend(array)
+        events += header.get("events", [])
+        assert at == end
+    for name, rows in columns.items():
+        assert np.array_equal(np.array(rows), trace.column(name))
+    assert events == [[event.step, event.kind, event.text] for event in trace.events]
+    assert [kind for _, kind, _ in events] == ["moved", "bookmark"]
 
 
 def test_pictures_of_a_recording(engine: Engine, scene: Scene, tmp_path: Path) -> None:
@@ -301,54 +345,6 @@ CUBE = "\n".join(
     + ["f 1 3 2", "f 2 3 4", "f 5 6 7", "f 6 8 7", "f 1 2 5", "f 2 6 5", "f 3 7 4", "f 4 7 8", "f 1 5 3", "f 3 5 7"]
     + ["f 2 4 6", "f 4 8 6"]
 )
-
-# Steps at about 60 Hz and says after each step when it was taken; run in a process that is then killed.
-STEPPER = """
-import sys, time
-from pathlib import Path
-from recordings.folder import snippets_of
-from recordings.recorder import Recorder
-from tests.synthetic import Wave
-from viewer_app.commands import SetStops, Step
-from viewer_app.headless import open_engine
-from viewer_app.scene import Scene
-
-scene = Scene.load(sys.argv[1])
-policy = Wave(scene, noise=0.5)
-engine = open_engine(scene, policy, seed=3)
-engine.send(SetStops(on_outcome=False))
-recorder = Recorder(Path(sys.argv[2]), scene, [policy.info], print)
-while True:
-    engine.send(Step())
-    engine.tick()
-    recorder.offer(snippets_of(engine.view()))
-    print(len(engine.lanes[0].trace), time.time(), flush=True)
-    time.sleep(0.016)
-"""
-
-
-@pytest.mark.slow
-def test_kill_loses_at_most_a_second(scene: Scene, tmp_path: Path) -> None:
-    """After kill -9 in the middle of a run, all steps but those of the last second are read, to the bit."""
-    command = [sys.executable, "-c", STEPPER, str(scene.path), str(tmp_path / "recording")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]) as process:
-        assert process.stdout is not None
-        said = [process.stdout.readline()]
-        begin = time.time()
-        while time.time() < begin + 2.6:
-            said.append(process.stdout.readline())
-        process.send_signal(signal.SIGKILL)
-        killed = time.time()
-        said.extend(process.stdout)
-    taken = [(int(step), float(when)) for step, when in (line.split() for line in said if line.endswith("\n"))]
-    old_enough = max(step for step, when in taken if when < killed - 1.0)
-
-    ((recovered,),) = open_recording(tmp_path / "recording").lanes
-    assert old_enough <= len(recovered) <= taken[-1][0] + 1
-    engine = open_engine(scene, Wave(scene, noise=0.5), seed=3)
-    assert recovered.same_as(do(engine, SetStops(on_outcome=False), Step(len(recovered))))
-    engine.close()
-
 
 # Runs into a limit on the size of its files, which behaves like a full disk, and lifts it if told to.
 LIMITED = """

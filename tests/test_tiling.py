@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -86,8 +87,8 @@ def test_shadows_are_part_of_the_picture(tmp_path: Path) -> None:
     scene = Scene.load(write_scene(tmp_path / "a"))
     dark = Scene.load(write_scene(tmp_path / "b", model=MODEL.replace("<light ", '<light castshadow="false" ')))
     camera = camera_presets(scene.spec.look_at)[0]
-    pictures = [drawn(each, trace_of(each), 20, camera, OverlayChoice()) for each in (scene, dark)]
-    assert not np.array_equal(*pictures)
+    one, other = (drawn(each, trace_of(each), 20, camera, OverlayChoice()) for each in (scene, dark))
+    assert not np.array_equal(one, other)
 
 
 def test_what_the_policy_saw_is_shown_whole(scene: Scene, trace: Trace) -> None:
@@ -168,7 +169,7 @@ def test_layouts_that_cannot_be(scene: Scene, grid: str, tile: str, words: str) 
         lay_out(scene, grid=grid, tile=tile)
 
 
-def bands(scene: Scene, name: str, moments: list[tuple[Moment, ...]], width: int = 1280) -> list[ImageArray]:
+def bands(scene: Scene, name: str, moments: list[tuple[Moment, ...]], width: int = 1280) -> Sequence[ImageArray]:
     (strip,) = named_strips(scene, (name,))
     band = np.zeros((strip.height, width, 3), np.uint8)
     found = []

@@ -100,7 +100,9 @@ def test_a_name_without_an_ending_is_a_folder_of_pictures(tmp_path: Path) -> Non
     files = sorted(written(tmp_path / "pictures").iterdir())
     assert len(files) == FRAMES
     for number, file in enumerate(files):
-        assert np.array_equal(cv2.imread(str(file))[..., ::-1], picture(number))
+        found = cv2.imread(str(file))
+        assert found is not None
+        assert np.array_equal(found[..., ::-1], picture(number))
 
 
 def test_colours_are_those_of_bt_601() -> None:
@@ -172,6 +174,12 @@ def test_what_cannot_be_written_is_said_in_a_sentence(
     with pytest.raises(RecordingError, match=words):
         open_video(tmp_path / name, width, height, fps, lossless=lossless, force=True)
     assert in_folder(tmp_path) == ["file"]
+
+
+def test_a_quality_that_there_is_not(tmp_path: Path) -> None:
+    """The constant rate factor of H.264 ends at 51."""
+    with pytest.raises(RecordingError, match="quality is 0 to 51, lower is better, found 52"):
+        open_video(tmp_path / "a.mp4", WIDTH, HEIGHT, 30, quality=52)
 
 
 def test_an_empty_video_is_none(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from viewer_app.command_line import Bench, Compare, Demo, Run, View, parse
+from viewer_app.command_line import Bench, Compare, Demo, Export, Run, View, parse
 from viewer_app.terminal import has_display, load_policy, new_folder, say, tell
 from viewer_app.types import WhiskersError
 
@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _run(choice)
             case Compare():
                 return _compare(choice)
+            case Export():
+                return _export(choice)
             case Bench():
                 return _bench(choice)
             case _:
@@ -57,8 +59,17 @@ def _demo(choice: Demo) -> int:
 
 
 def _view(choice: View) -> int:
-    _need_display("whiskers run works without one")
-    return _view_session(choice, choice.checkpoint, choice.device, choice.cameras, start_running=False)
+    _need_display("whiskers run and whiskers export work without one")
+    from viewer_app.dataset_command import shown_episode, shows_dataset
+
+    if not shows_dataset(choice):
+        return _view_session(choice, choice.checkpoint, choice.device, choice.cameras, start_running=False)
+    demonstration, asked = shown_episode(choice)
+
+    def session(files: SessionFiles) -> Session:
+        return files.dataset_session(demonstration, asked)
+
+    return _open_window(session, choice.device, choice.picture_megabytes)
 
 
 def _demo_headless(choice: Demo) -> int:
@@ -101,6 +112,12 @@ def _compare(choice: Compare) -> int:
     return _open_window(session, choice.device, choice.picture_megabytes)
 
 
+def _export(choice: Export) -> int:
+    from viewer_app.export_command import export_recordings
+
+    return export_recordings(choice)
+
+
 def _need_display(instead: str) -> None:
     if not has_display():
         raise WhiskersError(f"There is no display to open a window on (DISPLAY names none that answers); {instead}.")
@@ -113,18 +130,21 @@ def _view_session(choice: Demo | View, source: str, device: str, cameras: tuple[
 
         if is_recording(Path(source)):
             return files.recorded_session(Path(source))
-        return files.new_session(Scene.load(choice.scene), source, choice.seed, start_running, cameras)
+        return files.new_session(Scene.load(choice.scene), source, choice.seed or 0, start_running, cameras)
 
     return _open_window(session, device, choice.picture_megabytes)
 
 
 def _open_window(open_session: Callable[[SessionFiles], Session], device: str, picture_megabytes: int) -> int:
+    from recordings.recent import RecentFiles
     from viewer_app import gui
     from viewer_app.wiring import SessionFiles
 
     if picture_megabytes < 0:
         raise WhiskersError(f"--picture-megabytes must be 0 or more, found {picture_megabytes}.")
-    files = SessionFiles(new_folder(Path("out/session")), device, picture_megabytes << 20)
+    files = SessionFiles(new_folder(Path("out/session")), device, picture_megabytes << 20, RecentFiles(say))
+    for recording in files.unfinished()[:1]:
+        say(f"A session was not closed; what it recorded opens with whiskers view {recording}")
     try:
         gui.run(open_session(files), files)
     finally:

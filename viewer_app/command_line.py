@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +19,10 @@ from viewer_app.types import WhiskersError
 Cameras = Annotated[
     tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(name="camera", metavar="CHECKPOINT_CAMERA=SCENE_CAMERA")
 ]
+Joints = Annotated[
+    tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(name="joint", metavar="DATASET_JOINT=SCENE_JOINT")
+]
+Names = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")]
 Checkpoint = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="CHECKPOINT")]
 
 
@@ -42,16 +46,27 @@ class Demo:
 
 @dataclass(frozen=True)
 class View:
-    """Open a checkpoint, or a recording, in the window."""
+    """Open a checkpoint, a recording, or an episode of a LeRobotDataset in the window."""
 
     checkpoint: Checkpoint
-    """A folder, a hub id or demo:act; or the folder of a recording, which needs no checkpoint."""
+    """A folder, a hub id or demo:act; or a recording (a folder or a zip file), which needs no checkpoint; or a
+    LeRobotDataset (a folder, or a hub id with --episode), replayed in the scene."""
     scene: str = "so101"
     """Built-in scene, or the path of a scene's text file. A recording brings its own."""
-    seed: int = 0
-    """Of the first episode."""
+    seed: int | None = None
+    """Of the first episode. Of a dataset's episode: where the objects are put, which a dataset does not say; by default
+    those of the dataset where Whiskers wrote it. 0 otherwise."""
+    dataset: str | None = None
+    """Show the checkpoint's chunks over an episode of this LeRobotDataset (teacher-forced), with the two replays."""
+    episode: int | None = None
+    """Which episode of the dataset to show. By default 0."""
+    stride: int = 1
+    """With --dataset: ask the checkpoint at every so many frames."""
     cameras: Cameras = ()
-    """Show the checkpoint this camera of the scene in place of one of its own, or none. May be given several times."""
+    """Show the checkpoint this camera of the scene in place of one of its own, or none; of a dataset: which camera of
+    the scene one of its own stands for. May be given several times."""
+    joint: Joints = ()
+    """Which joint of the scene a dataset's joint of another name is. May be given several times."""
     device: str = "cpu"
     """Where the policy runs, in torch's words."""
     picture_megabytes: int = 256
@@ -60,7 +75,7 @@ class View:
 
 @dataclass(frozen=True)
 class Run:
-    """Run episodes without a window: recordings and a summary."""
+    """Run episodes without a window: recordings and a summary. Or evaluate a policy on a dataset, teacher-forced."""
 
     checkpoint: Checkpoint
     """A folder, a hub id or demo:act."""
@@ -94,8 +109,22 @@ class Run:
     """Make a video of each episode, beside its recording."""
     overlays: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ()
     """What to draw in the videos, for example whisker physics path. By default whisker, ghosts and path."""
+    save_dataset: Annotated[Path | None, tyro.conf.arg(metavar="ROOT")] = None
+    """Save the episodes as a LeRobotDataset too, in a folder of this name."""
+    successes_only: bool = False
+    """With --save-dataset: leave out the episodes that did not succeed."""
+    on_dataset: Annotated[str | None, tyro.conf.arg(metavar="DATASET")] = None
+    """Instead of driving, ask the policy at the frames of this LeRobotDataset (a folder or a hub id) and compare what
+    it says with what was done there: teacher-forced evaluation."""
+    episode_indices: Annotated[tuple[int, ...], tyro.conf.arg(metavar="INDEX ...")] = ()
+    """With --on-dataset: which of its episodes. By default all."""
+    stride: int = 1
+    """With --on-dataset: ask at every so many frames."""
+    joint: Joints = ()
+    """With --on-dataset: which joint of the scene a dataset's joint of another name is. May be given several times."""
     cameras: Cameras = ()
-    """Show the checkpoint this camera of the scene in place of one of its own, or none. May be given several times."""
+    """Show the checkpoint this camera of the scene in place of one of its own, or none; with --on-dataset: which camera
+    of the scene one of the dataset's stands for. May be given several times."""
     device: str = "cpu"
     """Where the policy runs, in torch's words."""
     json: bool = False
@@ -137,6 +166,67 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Export:
+    """Write recordings as a tiled video; or as a table, as one zip file, or as a LeRobotDataset.
+
+    Several recordings of one scene follow one another in one video; lanes of a comparison are shown side by side. What
+    is exported is what the window shows at that step.
+    """
+
+    recordings: Annotated[
+        tuple[Path, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="RECORDING [RECORDING ...]", help_behavior_hint="(required)"),
+    ]
+    """Folders or zip files."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """What to write; the ending decides. Video: .mp4, .gif, .webp, .mkv (lossless), none (a folder of PNG pictures).
+    Table: .csv, .parquet. The recording as one file: .zip. For Rerun: .rrd."""
+    dataset: Annotated[Path | None, tyro.conf.arg(metavar="ROOT")] = None
+    """Save the episodes as a LeRobotDataset in a folder of this name."""
+    trace: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...|all")] = ()
+    """Which episodes and branches of each recording. By default the last; all are all."""
+    lanes: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LETTER ...")] = ()
+    """Which lanes, for example B. By default all."""
+    range: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="A B")] = None
+    """Video: only the steps from A to B."""
+    layout: Annotated[str, tyro.conf.arg(metavar="COLUMNSxROWS")] = ""
+    """Video: how each lane's views are arranged, for example 3x2."""
+    tile: Annotated[str, tyro.conf.arg(metavar="WIDTHxHEIGHT")] = "640x360"
+    """Video: size of each view. [px]"""
+    cameras: Names = ()
+    """Video: the views, row by row: overview, side, front, top, close-up, tracking, a camera of the scene, policy:NAME
+    for what the policy saw, or free:AZIMUTH,ELEVATION,DISTANCE. By default the first six."""
+    overlays: Names = ()
+    """Video: what is drawn, for example whisker physics path legend; none draws nothing. By default what the window
+    draws."""
+    strips: Names = ()
+    """Video: bands under the views, of caption, timeline and joints."""
+    speed: float = 1.0
+    """Video: simulated seconds per second."""
+    fps: float | None = None
+    """Video: pictures per second. By default one for each control step. [Hz]"""
+    keep_partial: bool = False
+    """Video: when interrupted with Ctrl-C, keep what there is. Otherwise nothing is left."""
+    columns: Names = ()
+    """Table: which columns, for example time state action/elbow_flex. By default all."""
+    successes_only: bool = False
+    """Dataset: leave out the episodes that did not succeed."""
+    episodes_named: Names = ()
+    """Dataset: only these, for example "episode 1" or "B: episode 1". By default all."""
+    image: bool = False
+    """Dataset: keep pictures to the bit, as PNG in the tables, rather than as video."""
+    as_seen: bool = False
+    """Dataset: state and pictures as the policy was shown them, blinding included."""
+    outcome: bool = False
+    """Dataset: also reward, success and end of each step."""
+    force: bool = False
+    """Replace what has the name already."""
+    json: bool = False
+    """Print exactly one JSON object on stdout."""
+
+
+@dataclass(frozen=True)
 class Bench:
     """Print the benchmark table: ratios to raw calls, measured in one run on this machine."""
 
@@ -153,11 +243,12 @@ Choice = (
     | Annotated[View, tyro.conf.subcommand("view")]
     | Annotated[Run, tyro.conf.subcommand("run")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
+    | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
 )
 
 
-def parse(arguments: Sequence[str]) -> Demo | View | Run | Compare | Bench:
+def parse(arguments: Sequence[str]) -> Demo | View | Run | Compare | Export | Bench:
     """What the arguments ask for. For --help it is printed, and the program ends.
 
     Raises:
@@ -180,6 +271,19 @@ def parse(arguments: Sequence[str]) -> Demo | View | Run | Compare | Bench:
             # --help was asked for; it went to stdout.
             raise SystemExit(0) from None
     raise WhiskersError(f"{_first_words(complaint.getvalue())} (see whiskers --help)")
+
+
+def given(choice: View | Run | Export, names: Iterable[str]) -> list[str]:
+    """Which of some options were given another value than their default, as they are written.
+
+    Args:
+        choice: What was asked for.
+        names: Of its fields.
+    """
+    defaults = {each.name: each.default for each in fields(choice)}
+    flag = {"cameras": "camera" if not isinstance(choice, Export) else "cameras"}
+    found = [name for name in names if getattr(choice, name) != defaults[name]]
+    return [f"--{flag.get(name, name).replace('_', '-')}" for name in found]
 
 
 def _first_words(box: str) -> str:

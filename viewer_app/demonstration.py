@@ -11,10 +11,18 @@ from typing import Protocol
 
 from viewer_app.camera_names import CameraMapping
 from viewer_app.scene import Scene
-from viewer_app.types import Float32Array, ImageArray
+from viewer_app.types import Float32Array, ImageArray, PolicyInfo
 
 DATASET = "dataset"
 """`PolicyInfo.kind` of a trace whose actions come from a recording: there is no checkpoint to load at its `source`."""
+
+TEACHER_FORCED = "teacher-forced"
+"""Begins `PolicyInfo.kind` of a trace whose chunks are a policy's, and whose motion is a recording's."""
+
+
+def is_played_back(info: PolicyInfo) -> bool:
+    """Whether the motion of a trace is a recording's: no policy can go on from it."""
+    return info.kind == DATASET or info.kind.startswith(TEACHER_FORCED)
 
 
 class RecordedPictures(Protocol):

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
+from recordings.dataset_out import DatasetOptions, check_free
+from recordings.takes import chosen, recorded_takes
 from viewer_app.analysis import Analyst
 from viewer_app.batch import Batch, film
-from viewer_app.command_line import Run
+from viewer_app.command_line import Run, given
+from viewer_app.dataset_command import save_dataset
 from viewer_app.detectors import Thresholds
 from viewer_app.insight import EpisodeInsight
 from viewer_app.lane_settings import LaneCommand, LaneSettings
@@ -16,11 +19,12 @@ from viewer_app.measures import write_measures
 from viewer_app.scene import Scene
 from viewer_app.shown_cameras import fitted
 from viewer_app.summary import EpisodeResult, Summary, results_by_outcome
+from viewer_app.teacher_command import evaluate_on_dataset
 from viewer_app.terminal import batch_bar, load_policy, new_folder, say, tell, write_summary
 from viewer_app.types import Policy, Want, WhiskersError
 from viewer_app.view import OverlayChoice
 
-_DONE, _INTERRUPTED = 0, 1
+_DONE, _INTERRUPTED, _NOT_SAVED = 0, 1, 1
 """Exit codes."""
 _NOT_IN_A_RUN = ("inputs", "denoising", "denoising_aim", "denoising_bundle", "shadow", "legend")
 """What only an answer could show, and a run asks no questions; and what pictures say in words, which they always do."""
@@ -32,6 +36,8 @@ def run(choice: Run) -> int:
     Raises:
         WhiskersError: If it cannot be meant so, cannot be run, or its results cannot be written.
     """
+    if choice.on_dataset is not None:
+        return evaluate_on_dataset(choice, choice.on_dataset)
     settings = _checked(choice)
     scene = Scene.load(choice.scene)
     policy = fitted(load_policy(choice.checkpoint, choice.device), scene, choice.cameras, say)
@@ -47,7 +53,30 @@ def run(choice: Run) -> int:
         tell(", ".join(f"{name} {count}" for name, count in results_by_outcome(summary.episodes).items()))
         videos = "videos, " if choice.film else ""
         tell(f"recordings, {videos}summary.json and episodes.csv (smoothness, tracking, findings) are in {out}")
-    return _DONE if complete else _INTERRUPTED
+    if choice.save_dataset is None:
+        return _DONE if complete else _INTERRUPTED
+    return _save_dataset(choice, choice.save_dataset, summary.episodes, complete)
+
+
+def _save_dataset(choice: Run, root: Path, episodes: Sequence[EpisodeResult], complete: bool) -> int:
+    """Save the episodes as a dataset. What was run is told already, and stays whatever happens here."""
+    recordings = [Path(each.recording) for each in episodes]
+    if not complete:
+        say(
+            f"The run was interrupted, so no dataset was saved; whiskers export RECORDING ... --dataset {root} does it."
+        )
+        return _INTERRUPTED
+    try:
+        takes = chosen(recorded_takes(recordings), choice.successes_only)
+        written = save_dataset(root, takes, DatasetOptions())
+    except WhiskersError as error:
+        say(str(error))
+        return _NOT_SAVED
+    if written is None:
+        return _INTERRUPTED
+    if not choice.json:
+        tell(f"{written.episodes} episodes, {written.frames} frames, are dataset {written.root}")
+    return _DONE
 
 
 def _run_episodes(
@@ -92,6 +121,13 @@ def _checked(choice: Run) -> LaneSettings:
     """
     if choice.episodes < 1:
         raise WhiskersError(f"--episodes must be at least 1, found {choice.episodes}.")
+    wrong = given(choice, ("episode_indices", "stride", "joint"))
+    if wrong:
+        raise WhiskersError(f"{', '.join(wrong)} is about an evaluation; give --on-dataset DATASET too.")
+    if choice.successes_only and choice.save_dataset is None:
+        raise WhiskersError("--successes-only says what to save; give --save-dataset ROOT too.")
+    if choice.save_dataset is not None:
+        check_free(choice.save_dataset)
     settings = LaneSettings(**{each.name: getattr(choice, each.name) for each in fields(LaneSettings)})
     settings.check(_flag)
     if choice.samples < 0:

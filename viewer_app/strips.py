@@ -178,15 +178,17 @@ class Joints:
         both = np.concatenate([measured, commanded])
         low, high = float(both.min()), float(both.max())
         decimals, unit = (2, " rad") if joint.unit == "radians" else (0, "°" if joint.unit == "degrees" else "")
-        span = text_mask(f"{low:.{decimals}f} … {high:.{decimals}f}{unit}", 11)
-        name = _shortened(joint.name.replace("_", " "), 12, width - span.shape[1] - 3 * _EDGE)
+        # Adding 0 makes -0 a 0.
+        first, last = (f"{round(end, decimals) + 0.0:.{decimals}f}" for end in (low, high))
+        span = text_mask(f"{first} … {last}{unit}", 11)
+        name = _shortened(joint.name.replace("_", " "), 12, width - 2 * _EDGE)
+        beside = name is not None and name.shape[1] + span.shape[1] + 3 * _EDGE <= width
         if name is not None:
             write(cell, name, _EDGE, 1, INK)
-        if name is not None or span.shape[1] + 2 * _EDGE < width:
-            write(cell, span, width - span.shape[1] - _EDGE, 2, DIM)
+        write(cell, span, max(width - span.shape[1] - _EDGE, 0), 2 if beside else 19, DIM)
         # A joint that stands still is a line in the middle.
         share = (both - low) / (high - low) if high > low else np.full(len(both), 0.5)
-        y = height - 7 - share * (height - 18 - 12)
+        y = height - 7 - share * (height - (30 if beside else 44))
         x = _x(np.arange(len(measured)), len(commanded), width)
         _draw_curve(cell, np.stack([x, y[: len(x)]], axis=1), ACTUAL)
         _draw_curve(cell, np.stack([x[:-1], y[len(x) :]], axis=1), COMMANDED, dotted=True)

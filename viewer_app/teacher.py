@@ -15,7 +15,7 @@ from types import MappingProxyType
 import numpy as np
 
 from viewer_app.chunking import FirstN
-from viewer_app.demonstration import Demonstration
+from viewer_app.demonstration import TEACHER_FORCED, Demonstration
 from viewer_app.inquiry import policy_seed
 from viewer_app.replay import prompt_from, recorded_moments
 from viewer_app.teacher_report import NEAR, TeacherReport, reported
@@ -139,6 +139,7 @@ def _trace(demonstration: Demonstration, info: PolicyInfo, chunks: Sequence[Acti
         policy=replace(
             info,
             name=name,
+            kind=f"{TEACHER_FORCED} {info.kind}",
             digest=hashlib.sha256(f"teacher-forced {info.digest} {demonstration.digest}".encode()).hexdigest(),
             cameras=MappingProxyType(
                 {camera: info.cameras[camera] for camera in info.cameras if camera in demonstration.scene.spec.cameras}

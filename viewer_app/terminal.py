@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from viewer_app.types import Policy, WhiskersError
@@ -58,6 +60,10 @@ class BatchBar:
         self.bar.set_postfix(figures, refresh=False)
         self.bar.update()
 
+    def reach(self, done: int) -> None:
+        """So many are done."""
+        self.bar.update(done - self.bar.n)
+
     def complain(self, sentence: str) -> None:
         """Say something above the bar. From any thread."""
         self.bar.write(f"whiskers: {sentence}", file=sys.stderr)
@@ -75,6 +81,43 @@ def batch_bar(total: int, unit: str) -> Iterator[BatchBar]:
     # A log file gets a line now and then, a terminal a bar that moves.
     with tqdm(total=total, unit=unit, mininterval=0.2 if sys.stderr.isatty() else 30) as bar:
         yield BatchBar(bar)
+
+
+@contextmanager
+def progress_bar(unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr for something that tells how far it is: call what is given with what is done and what there is.
+
+    It appears with the first call: what is refused before it began is told in one line.
+
+    Args:
+        unit: What is counted.
+    """
+    begun: list[BatchBar] = []
+    with ExitStack() as stack:
+
+        def report(done: int, total: int) -> None:
+            if not begun:
+                begun.append(stack.enter_context(batch_bar(total, unit)))
+            begun[0].reach(done)
+
+        yield report
+
+
+@contextmanager
+def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
+    """What is given says whether Ctrl-C was pressed, for what ends in good order; pressed again, it ends at once."""
+    pressed = False
+
+    def press(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def write_summary(out: Path, plain: Mapping[str, object]) -> str:

@@ -5,7 +5,7 @@ The views are those of the window: the same renderer, the same overlays, whateve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
@@ -17,16 +17,15 @@ from viewer_app.lettering import text_mask
 from viewer_app.questions import Answers
 from viewer_app.render import Picture, Shot, Viewport
 from viewer_app.scene import Scene
-from viewer_app.tiles import Layout, Tile
+from viewer_app.tiles import Layout
 from viewer_app.trace import Trace
 from viewer_app.types import ImageArray
+from viewer_app.view import Camera
 
 GROUND = (15, 18, 22)
 """Colour of what no view covers, the window's own. RGB."""
 INK = (223, 228, 234)
 """Colour of words, the window's own. RGB."""
-_SEEN_BUDGET = 16 << 20
-"""The most that remembered pictures of policy cameras may take: two views of one moment need the same. [bytes]"""
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,8 @@ class Composer:
         self._strips = tuple(strips)
         width, height = picture_size(layout, strips)
         self._canvas: ImageArray = np.full((height, width, 3), GROUND, np.uint8)
-        self._viewport = Viewport(scene, _SEEN_BUDGET)
+        # Nothing is shown twice, so no picture need be remembered.
+        self._viewport = Viewport(scene, picture_budget=0)
 
     def __enter__(self) -> Composer:
         return self
@@ -89,40 +89,38 @@ class Composer:
         for lane, moment in enumerate(moments):
             # Lane by lane, because much is the same in all views of one moment.
             before: Picture | None = None
+            seen: Mapping[str, ImageArray] | None = None
             for number, tile in enumerate(self._layout.tiles):
-                if tile.lane == lane:
-                    before = self._draw_tile(number, tile, moment, before)
+                if tile.lane != lane:
+                    continue
+                place = self._place(number)
+                if tile.camera is not None:
+                    before = self._draw_view(place, tile.camera, moment, before)
+                elif tile.policy_camera:
+                    seen = self._viewport.seen(moment.trace, moment.step) if seen is None else seen
+                    _fit(place, seen.get(tile.policy_camera))
+                if self._layout.labels and tile.label:
+                    _write_label(place, tile.label)
         top = self._layout.size[1]
         for strip in self._strips:
             strip.draw(self._canvas[top : top + strip.height], moments)
             top += strip.height
         return self._canvas
 
-    def _draw_tile(self, number: int, tile: Tile, moment: Moment, before: Picture | None) -> Picture | None:
-        """Draw one view. Returns the last picture of the moment."""
-        layout = self._layout
-        row, column = divmod(number, layout.columns)
-        top, left = row * layout.height, column * layout.width
-        place = self._canvas[top : top + layout.height, left : left + layout.width]
-        if tile.camera is not None:
-            overlays = layout.overlays if before is None else layout.overlays.having("legend", False)
-            shot = Shot(
-                trace=moment.trace,
-                length=moment.length,
-                step=moment.step,
-                camera=tile.camera,
-                overlays=overlays,
-                width=layout.width,
-                height=layout.height,
-                answers=moment.answers,
-            )
-            before = self._viewport.draw(shot, before)
-            place[:] = before.image
-        elif tile.policy_camera:
-            _fit(place, self._viewport.seen(moment.trace, moment.step).get(tile.policy_camera))
-        if layout.labels and tile.label:
-            _write_label(place, tile.label)
-        return before
+    def _place(self, number: int) -> ImageArray:
+        """A tile's part of the canvas."""
+        row, column = divmod(number, self._layout.columns)
+        top, left = row * self._layout.height, column * self._layout.width
+        return self._canvas[top : top + self._layout.height, left : left + self._layout.width]
+
+    def _draw_view(self, place: ImageArray, camera: Camera, moment: Moment, before: Picture | None) -> Picture:
+        """Draw a view of the scene. `before` is the last one of the same moment."""
+        overlays = self._layout.overlays if before is None else self._layout.overlays.having("legend", False)
+        height, width = place.shape[:2]
+        shot = Shot(moment.trace, moment.length, moment.step, camera, overlays, width, height, moment.answers)
+        picture = self._viewport.draw(shot, before)
+        place[:] = picture.image
+        return picture
 
 
 def picture_size(layout: Layout, strips: Sequence[Strip]) -> tuple[int, int]:

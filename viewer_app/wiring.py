@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -11,18 +12,27 @@ from typing import assert_never
 from policies.process import Failed, Loaded, Loading, PolicyProcess
 from policies.progress import LoadingCancelledError
 from recordings.camera_memory import CameraMemory
+from recordings.dataset_in import is_dataset, open_dataset
 from recordings.folder import Recording, is_recording, open_recording, save, snippets_of
+from recordings.recent import RecentFiles
 from recordings.recorder import Recorder
+from recordings.unfinished import settle, unfinished
 from viewer_app.camera_map import mapping_of, parse_mapping
 from viewer_app.camera_names import CameraMapping
 from viewer_app.commands import Say
+from viewer_app.demonstration import Demonstration, is_played_back
 from viewer_app.engine import Engine
 from viewer_app.gui.contracts import Complain, LaneStart, LoadProgress, PolicyLoading, Session
 from viewer_app.headless import open_engine, open_lanes
 from viewer_app.lane_spec import LaneSpec
+from viewer_app.replay import joint_replay, physics_replay
 from viewer_app.scene import Scene
+from viewer_app.trace import Trace
 from viewer_app.types import CallProgress, Policy, PolicyInfo, WhiskersError
 from viewer_app.view import View
+
+_SCENE = "so101"
+"""What a dataset is shown in where nothing else is."""
 
 
 class ProcessLoading:
@@ -32,14 +42,16 @@ class ProcessLoading:
     with those that the window is waiting for.
     """
 
-    def __init__(self, source: str, device: str) -> None:
+    def __init__(self, source: str, device: str, loaded: Callable[[str], None] = lambda source: None) -> None:
         """
         Args:
             source: A folder, `demo:NAME` or a hub id.
             device: torch's name of where the model is to run.
+            loaded: Told the source once it has loaded, on the thread that polls.
         """
         self._source = source
         self._device = device
+        self._loaded: Callable[[str], None] | None = loaded
         self._process: PolicyProcess | None = None
         self._cancelled = False
 
@@ -56,6 +68,9 @@ class ProcessLoading:
             case Loading(progress):
                 return LoadProgress(progress.text, progress.fraction)
             case Loaded():
+                if self._loaded is not None:
+                    self._loaded(self._source)
+                    self._loaded = None
                 return self._process
             case Failed(error):
                 return error
@@ -82,17 +97,22 @@ class SessionFiles:
     Implements `contracts.Files`.
     """
 
-    def __init__(self, folder: Path, device: str, picture_budget: int = 256 << 20) -> None:
+    def __init__(
+        self, folder: Path, device: str, picture_budget: int = 256 << 20, recent: RecentFiles | None = None
+    ) -> None:
         """
         Args:
-            folder: The session's own. Need not exist.
+            folder: The session's own. Need not exist. Those of other sessions lie beside it.
             device: torch's name of where policies are to run.
             picture_budget: The most that remembered pictures of the policy's cameras may take. [bytes]
+            recent: Remembers what is opened; None remembers nothing.
         """
         self._folder = folder
         self._device = device
         self._picture_budget = picture_budget
+        self._recent = recent
         self._recorders: list[Recorder] = []
+        self._scene: Scene | None = None
 
     def close(self) -> None:
         """Finish what is being written."""
@@ -104,9 +124,36 @@ class SessionFiles:
         # What a file dialog gives when a person picks the file inside.
         if place.is_file() and place.name in ("recording.json", "config.json"):
             place = place.parent
+        elif place.is_file() and place.name == "info.json":
+            place = place.parents[1]
+        source = str(place) if place.exists() else path
         if is_recording(place):
             return self.recorded_session(place)
-        return ProcessLoading(str(place) if place.exists() else path, self._device)
+        if is_dataset(source):
+            return self._first_episode(source)
+        return ProcessLoading(source, self._device, self._remember)
+
+    def _first_episode(self, source: str) -> Session:
+        """A dataset's first episode, in the scene that is shown."""
+        dataset = open_dataset(source)
+        first = dataset.episodes[0].index
+        demonstration = dataset.open(first, self._scene if self._scene is not None else Scene.load(_SCENE))
+        note = (
+            f"This is episode {first}, 1 of {len(dataset.episodes)}; whiskers view DATASET --episode N opens another."
+        )
+        return self.dataset_session(replace(demonstration, notes=(*demonstration.notes, note)))
+
+    def recent(self) -> tuple[str, ...]:
+        """What was opened before and is still there, newest first: `open` takes each."""
+        return self._recent.sources() if self._recent is not None else ()
+
+    def unfinished(self) -> tuple[Path, ...]:
+        """Recordings of sessions that ended without being closed, newest first: `open` takes each."""
+        return tuple(unfinished(self._folder.parent))
+
+    def _remember(self, source: str) -> None:
+        if self._recent is not None:
+            self._recent.remember(source)
 
     def save(self, view: View) -> Path:
         folder = self.new_file("saved")
@@ -151,11 +198,12 @@ class SessionFiles:
             start_running: Whether to play as soon as it has loaded.
             cameras: `CHECKPOINT_CAMERA=SCENE_CAMERA`, where its cameras are not the scene's.
         """
-        recorder = _SessionRecorder(self, steps_before=0)
+        self._scene = scene
+        recorder = _SessionRecorder(self)
         return Session(
             scene=scene,
             open_engine=recorder.around(lambda publish: open_engine(scene, None, seed, publish)),
-            lanes=(LaneStart(ProcessLoading(source, self._device), cameras=_wished(cameras, scene)),),
+            lanes=(LaneStart(ProcessLoading(source, self._device, self._remember), cameras=_wished(cameras, scene)),),
             watch=recorder.watch,
             start_running=start_running,
             picture_budget=self._picture_budget,
@@ -172,27 +220,37 @@ class SessionFiles:
             seed: Of the first episode.
             cameras: `CHECKPOINT_CAMERA=SCENE_CAMERA`, for the lanes whose cameras are not the scene's.
         """
-        recorder = _SessionRecorder(self, steps_before=0)
+        self._scene = scene
+        recorder = _SessionRecorder(self)
         return Session(
             scene=scene,
             open_engine=recorder.around(lambda publish: open_lanes(scene, [None] * len(lanes), seed, publish)),
             lanes=tuple(
-                LaneStart(ProcessLoading(lane.checkpoint, self._device), lane.commands, _wished(cameras, scene))
+                LaneStart(
+                    ProcessLoading(lane.checkpoint, self._device, self._remember),
+                    lane.commands,
+                    _wished(cameras, scene),
+                )
                 for lane in lanes
             ),
             watch=recorder.watch,
             picture_budget=self._picture_budget,
         )
 
-    def recorded_session(self, folder: Path) -> Session:
+    def recorded_session(self, path: Path) -> Session:
         """A session that shows a recording. Its checkpoint loads too where there still is one, to go on from there.
+
+        Args:
+            path: The recording's folder or zip file.
 
         Raises:
             WhiskersError: If it cannot be read.
         """
-        recording = open_recording(folder)
-        steps = sum(len(trace) for traces in recording.lanes for trace in traces)
-        recorder = _SessionRecorder(self, steps_before=steps)
+        recording = open_recording(path)
+        self._scene = recording.scene
+        self._remember(str(path))
+        settle(recording.folder)
+        recorder = _SessionRecorder(self)
         return Session(
             scene=recording.scene,
             open_engine=recorder.around(lambda publish: _open_recorded(recording, publish)),
@@ -202,40 +260,64 @@ class SessionFiles:
         )
 
     def _start_of(self, policy: PolicyInfo | None) -> LaneStart:
-        if policy is None:
+        if policy is None or is_played_back(policy):
             return LaneStart()
         return LaneStart(ProcessLoading(policy.source, self._device), cameras=partial(mapping_of, policy))
 
+    def dataset_session(self, demonstration: Demonstration, asked: Trace | None = None) -> Session:
+        """A session that shows a dataset's episode: its actions executed, its joints as measured, and what a policy
+        said about it. Nothing drives; a checkpoint that is opened later begins an episode of its own.
+
+        Args:
+            demonstration: The episode.
+            asked: Of `teacher.evaluate`.
+        """
+        self._scene = demonstration.scene
+        if is_dataset(demonstration.source):  # `open` takes no hub id of a dataset that is not on this disk.
+            self._remember(demonstration.source)
+        recorder = _SessionRecorder(self)
+        return Session(
+            scene=demonstration.scene,
+            open_engine=recorder.around(lambda publish: _open_replays(demonstration, asked, publish)),
+            watch=recorder.watch,
+            picture_budget=self._picture_budget,
+        )
+
 
 class _SessionRecorder:
-    """Records a session from its first step on, so that a crash loses next to nothing of it."""
+    """Records a session from its first step on, so that a crash loses next to nothing of it.
 
-    def __init__(self, files: SessionFiles, steps_before: int) -> None:
+    What a session begins with is on the disk already.
+    """
+
+    def __init__(self, files: SessionFiles) -> None:
         """
         Args:
             files: Says where.
-            steps_before: Steps that the session begins with and that are on the disk already.
         """
         self._files = files
-        self._steps_before = steps_before
+        self._steps_before = 0
         self._recorder: Recorder | None = None
         self._failed = False
         self._engine: Engine | None = None
 
     def around(self, open_it: Callable[[Callable[[View], None]], Engine]) -> Callable[[Callable[[View], None]], Engine]:
-        """An engine opener that lets the recorder's complaints appear in the window."""
+        """An engine opener that lets the recorder know what is there, and its complaints appear in the window."""
 
         def open_and_know(publish: Callable[[View], None]) -> Engine:
-            self._engine = open_it(publish)
-            return self._engine
+            engine = open_it(publish)
+            self._steps_before = _steps(engine.view())
+            self._engine = engine
+            return engine
 
         return open_and_know
 
     def watch(self, view: View) -> None:
         """Told every view, on the engine thread."""
-        traces = snippets_of(view)
+        if self._engine is None:
+            return
         if self._recorder is None and not self._failed:
-            if sum(each.snippet.length for each in traces) <= self._steps_before:
+            if _steps(view) <= self._steps_before:
                 return
             try:
                 self._recorder = self._files.new_recorder(view, self._complain)
@@ -243,11 +325,15 @@ class _SessionRecorder:
                 self._failed = True
                 self._complain(str(error))
         if self._recorder is not None:
-            self._recorder.offer(traces)
+            self._recorder.offer(snippets_of(view))
 
     def _complain(self, sentence: str) -> None:
         if self._engine is not None:
             self._engine.send(Say(sentence))
+
+
+def _steps(view: View) -> int:
+    return sum(each.snippet.length for each in snippets_of(view))
 
 
 def _wished(cameras: tuple[str, ...], scene: Scene) -> Callable[[PolicyInfo], CameraMapping | None]:
@@ -265,6 +351,24 @@ def _open_recorded(recording: Recording, publish: Callable[[View], None]) -> Eng
     for lane, traces in zip(engine.lanes, recording.lanes, strict=True):
         lane.adopt(traces)
     for note in recording.notes:
+        engine.send(Say(note))
+    engine.publish()
+    return engine
+
+
+def _open_replays(demonstration: Demonstration, asked: Trace | None, publish: Callable[[View], None]) -> Engine:
+    """An engine with the traces of a demonstration. The replays are made here, because here nobody waits for them."""
+    notes = list(demonstration.notes)
+    traces = [joint_replay(demonstration)]
+    try:
+        traces.insert(0, physics_replay(demonstration))
+    except WhiskersError as error:
+        notes.append(f"There is no physics replay: {error}")
+    if asked is not None:
+        traces.append(asked)
+    engine = open_lanes(demonstration.scene, [None], demonstration.seed, publish)
+    engine.lanes[0].adopt(traces)
+    for note in notes:
         engine.send(Say(note))
     engine.publish()
     return engine
