@@ -285,7 +285,26 @@ class MapCameras:
     """Whose policy it is."""
 
 
-Request = Command | Look | Action | SetSpeed | OpenPath | ExportPlot | ExportVideo | ShowTab | AddressLanes | MapCameras
+@dataclass(frozen=True)
+class Settle:
+    """Do not offer a session that ended without being closed again."""
+
+    path: str
+
+
+Request = (
+    Command
+    | Look
+    | Action
+    | SetSpeed
+    | OpenPath
+    | Settle
+    | ExportPlot
+    | ExportVideo
+    | ShowTab
+    | AddressLanes
+    | MapCameras
+)
 Send = Callable[[Request], None]
 """How a panel asks for something. It only enqueues, and may be called from any callback."""
 

@@ -64,7 +64,14 @@ def edit_blocks(path: Path, rng: np.random.Generator) -> None:
     if arrays and rng.random() < 0.3:
         name = sorted(arrays)[rng.integers(len(arrays))]
         array = arrays[name]
-        kinds = (array[:-1], array[..., None], array.astype(np.float64) * 1e6, array.T, np.full_like(array, 77))
+        kinds = (
+            array[:-1],
+            array[..., :-1],
+            array[..., None],
+            array.astype(np.float64) * 1e6,
+            array.T,
+            np.full_like(array, 77),
+        )
         arrays[name] = kinds[rng.integers(len(kinds))]
         if rng.random() < 0.2:
             del arrays[name]

@@ -67,6 +67,7 @@ BOUNDARIES = {
     "huggingface_hub": ("policies/",),
     "dearpygui": ("viewer_app/gui", "panels/"),
     "mink": ("policies/training/",),
+    "rerun": ("recordings/rerun_",),
     "tyro": ("viewer_app/command_line.py",),
     "OpenGL": ("viewer_app/render.py",),
     "pickle": (),

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 from tests.scenes import write_scene
 from tests.scripted import do
 from tests.synthetic import Wave
+from tests.test_looked_at import read
 from viewer_app.commands import Fork, ResetEpisode, Step
 from viewer_app.engine import Engine
 from viewer_app.exporting import VideoExporter
@@ -66,11 +66,10 @@ def wait_for[T](what: Callable[[], T | None]) -> T:
 
 
 def ended(export: Export) -> ExportDone | WhiskersError:
-    def end() -> ExportDone | WhiskersError | None:
-        found = export.poll()
-        return None if isinstance(found, ExportProgress) else found
-
-    return wait_for(end)
+    wait_for(lambda: None if isinstance(export.poll(), ExportProgress) else True)
+    found = export.poll()
+    assert not isinstance(found, ExportProgress)
+    return found
 
 
 def begun(export: Export) -> ExportProgress:
@@ -85,7 +84,7 @@ def begun(export: Export) -> ExportProgress:
 
 
 def pictures(folder: Path) -> list[ImageArray]:
-    return [np.asarray(cv2.imread(str(file))[..., ::-1]) for file in sorted(folder.iterdir())]
+    return [read(file) for file in sorted(folder.iterdir())]
 
 
 def test_what_is_exported_is_what_the_window_shows(engine: Engine, exporter: VideoExporter, tmp_path: Path) -> None:
@@ -115,7 +114,7 @@ def test_the_preview_is_the_exported_picture(engine: Engine, exporter: VideoExpo
     order = order_of(tmp_path / "video", ["side", "policy:above", HERE], strips=("caption", "timeline"), begin=1, end=7)
     room = (2000, 2000)
     exporter.look(PreviewWish(order, engine.view(), None, 5, room))
-    preview = wait_for(lambda: exporter.preview if exporter.preview and exporter.preview.image is not None else None)
+    preview = wait_for(lambda: each if (each := exporter.preview) is not None and not each.late else None)
     done = ended(exporter.begin(order, engine.view()))
     assert isinstance(done, ExportDone), done
     written = pictures(order.path)
@@ -206,6 +205,11 @@ def test_what_was_looked_at_is_made_into_a_video_too(engine: Engine, exporter: V
     assert done.path.stat().st_size > 500
 
 
+def raise_error(found: object) -> None:
+    if isinstance(found, WhiskersError):
+        raise found
+
+
 def previewed(exporter: VideoExporter, order: VideoOrder, engine: Engine) -> Preview:
     exporter.look(PreviewWish(order, engine.view(), None, 2, (100, 100)))
     return wait_for(lambda: each if (each := exporter.preview) is not None and each.estimate.order == order else None)
@@ -250,6 +254,9 @@ def test_what_cannot_be_exported_is_said_beforehand(
     assert sentence in estimate.complaint
     assert bool(sentence) == bool(estimate.complaint)
     assert len(estimate.complaint.splitlines()) <= 1
+    if sentence:
+        with pytest.raises(WhiskersError):
+            raise_error(ended(exporter.begin(order, engine.view())))
     assert sorted(tmp_path.rglob("*")) == before
 
 

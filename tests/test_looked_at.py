@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -26,6 +27,7 @@ from viewer_app.types import ImageArray, WhiskersError
 from viewer_app.view import Camera, OverlayChoice, camera_presets
 
 WIDTH, HEIGHT = 96, 64
+PLAIN = OverlayChoice(legend=False)
 
 
 @pytest.fixture
@@ -36,7 +38,9 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     engine.close()
 
 
-def shot_of(engine: Engine, step: int, lane: int = 0, camera: Camera | None = None, **choice: bool) -> Shot:
+def shot_of(
+    engine: Engine, step: int, lane: int = 0, camera: Camera | None = None, overlays: OverlayChoice = PLAIN
+) -> Shot:
     """What the window asks for when it looks at a step, as far as the trace goes now."""
     trace = engine.lanes[lane].trace
     return Shot(
@@ -44,7 +48,7 @@ def shot_of(engine: Engine, step: int, lane: int = 0, camera: Camera | None = No
         len(trace),
         step,
         camera or camera_presets(engine.scene.spec.look_at)[0],
-        replace(OverlayChoice(legend=False), **choice),
+        overlays,
         WIDTH,
         HEIGHT,
         engine.lanes[lane].answers,
@@ -60,6 +64,12 @@ def record(scene: Scene, script: Sequence[tuple[float, tuple[Shot, ...]]], end: 
     return looked_at.end(end)
 
 
+def read(file: Path) -> ImageArray:
+    picture = cv2.imread(str(file))
+    assert picture is not None
+    return np.asarray(picture[..., ::-1], np.uint8)
+
+
 def pictures_of(footage: Footage, folder: Path, stop: Callable[[], bool] = lambda: False) -> list[ImageArray]:
     """The pictures of the video, to the bit."""
     told: list[tuple[int, int]] = []
@@ -68,7 +78,7 @@ def pictures_of(footage: Footage, folder: Path, stop: Callable[[], bool] = lambd
     assert told == [(number + 1, done.frames) for number in range(done.frames)]
     files = sorted(folder.iterdir())
     assert len(files) == done.frames == footage.frames
-    return [np.asarray(cv2.imread(str(file))[..., ::-1]) for file in files]
+    return [read(file) for file in files]
 
 
 def test_every_picture_is_what_was_looked_at_at_its_time(engine: Engine, tmp_path: Path) -> None:
@@ -84,7 +94,7 @@ def test_every_picture_is_what_was_looked_at_at_its_time(engine: Engine, tmp_pat
         (begin + 0.10, (shot_of(engine, 9, camera=side),)),
         (begin + 0.101, (shot_of(engine, 10, camera=side),)),  # in sight for no picture: 3 / 30 s is before it,
         (begin + 0.132, (shot_of(engine, 11, camera=tracking),)),  # and 4 / 30 s after this
-        (begin + 0.20, (shot_of(engine, 11, camera=tracking, path=False, whisker=False),)),
+        (begin + 0.20, (shot_of(engine, 11, camera=tracking, overlays=replace(PLAIN, path=False, whisker=False)),)),
         (begin + 0.25, (shot_of(engine, 3),)),
     ]
     footage = record(engine.scene, script, begin + 0.29)
@@ -109,7 +119,7 @@ def test_the_video_shows_the_head_as_it_was(engine: Engine, tmp_path: Path) -> N
 
         def look(step: int) -> None:
             nonlocal looked_at
-            shots = (shot_of(engine, step, members=True, ensemble=True),)
+            shots = (shot_of(engine, step, overlays=replace(PLAIN, members=True, ensemble=True)),)
             drawn.append(viewport.draw(shots[0]).image.copy())
             if looked_at is None:
                 looked_at = LookedAt(engine.scene, shots, (WIDTH, HEIGHT), 1, 0.0)
@@ -197,6 +207,10 @@ def test_a_branch_leaves_the_recording_as_it_was(engine: Engine, tmp_path: Path)
     assert np.array_equal(picture, drawn)
 
 
+def reached(numbers: Iterator[int], most: int) -> bool:
+    return next(numbers) >= most
+
+
 def test_what_is_stopped_or_has_a_name_taken_leaves_nothing(engine: Engine, tmp_path: Path) -> None:
     """Stopped at any picture nothing is left, and a name that is taken keeps what it has."""
     do(engine, Step(9))
@@ -204,7 +218,7 @@ def test_what_is_stopped_or_has_a_name_taken_leaves_nothing(engine: Engine, tmp_
     for most in (0, 1, 5):
         asked = iter(range(100))
         path = tmp_path / "out" / "video.mp4"
-        assert develop(footage, path, lambda done, total: None, lambda a=asked, m=most: next(a) >= m) is None
+        assert develop(footage, path, lambda done, total: None, partial(reached, asked, most)) is None
         assert list(path.parent.iterdir()) == []
     path.write_bytes(b"kept")
     with pytest.raises(RecordingError, match="exists already"):

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,11 +18,13 @@ import numpy as np
 import pytest
 
 from recordings.archive import pack
-from recordings.folder import Recording, is_recording, open_recording, save, save_zip, snippets_of
+from recordings.blocks import Block, read_blocks
+from recordings.blocks import pack as pack_block
+from recordings.folder import Recording, begin_recording, is_recording, open_recording, save, save_zip, snippets_of
 from recordings.manifest import trace_path, trace_paths
 from recordings.recent import MOST, RecentFiles
 from recordings.recorder import Recorder
-from recordings.trace_file import RecordingError
+from recordings.trace_file import RecordingError, TraceWriter
 from recordings.unfinished import MARKER, settle, unfinished
 from tests.damage import damaged, edit_blocks, edit_json, within
 from tests.scenes import write_scene
@@ -68,8 +71,15 @@ def view(scene: Scene) -> Iterator[View]:
 
 @pytest.fixture
 def folder(view: View, tmp_path: Path) -> Path:
-    save(tmp_path / "recording", view.scene, snippets_of(view))
-    return tmp_path / "recording"
+    """The session as a recorder leaves it: each trace in many pieces."""
+    folder = tmp_path / "recording"
+    begin_recording(folder, view.scene, ())
+    for number, each in enumerate(snippets_of(view), start=1):
+        writer = TraceWriter(trace_path(folder, number), each.snippet.trace)
+        for length in (*range(0, each.snippet.length, 3), each.snippet.length):
+            writer.catch_up(length)
+        writer.close()
+    return folder
 
 
 def traces_of(recording: Recording) -> list[Trace]:
@@ -314,6 +324,25 @@ def test_damaged_files_give_a_prefix_or_a_sentence(folder: Path, view: View, tmp
     assert equal(open_recording(folder), view)
 
 
+@pytest.mark.parametrize("name", ["snapshot", "state", "tip", "action", "0.actions"])
+def test_a_block_of_another_width_ends_the_reading(folder: Path, view: View, name: str) -> None:
+    """A block whose arrays are narrower than those before is not believed, whatever its checksum says; what stood
+    before it is."""
+    path = trace_path(folder, 1)
+    blocks = [each for each in read_blocks(path.read_bytes()) if isinstance(each, Block)]
+    at = next(number for number, block in enumerate(blocks) if number > 2 and name in block.arrays)
+    narrow = dict(blocks[at].arrays)
+    for each in (name, "0.model_actions") if name == "0.actions" else (name,):
+        narrow[each] = narrow[each][:, :-1]
+    frames = [pack_block(block.header, narrow if number == at else block.arrays) for number, block in enumerate(blocks)]
+    path.write_bytes(b"".join(frames))
+    recording = open_recording(folder)
+    (first, *_) = traces_of(recording)
+    assert 0 < len(first) == blocks[at - 1].header["end"]
+    assert first.same_as(truth(view)[first.name].fork(len(first), first.name))
+    assert "does not continue the one before" in recording.notes[0]
+
+
 def test_edited_files_are_shown_or_refused(folder: Path, tmp_path: Path) -> None:
     """Whatever somebody writes into a recording, checksums and all, either is refused in one sentence or can be looked
     at at every step."""
@@ -341,7 +370,7 @@ def test_edited_files_are_shown_or_refused(folder: Path, tmp_path: Path) -> None
 STEPPER = """
 import os, sys, time
 from pathlib import Path
-from recordings.folder import snippets_of
+from recordings.folder import Recording, begin_recording, is_recording, open_recording, save, save_zip, snippets_of
 from recordings.recorder import Recorder
 from tests.synthetic import Wave
 from viewer_app.commands import SetStops, Step
@@ -430,11 +459,13 @@ def test_a_closed_session_is_not_unfinished(view: View, tmp_path: Path) -> None:
     for folder in (first, second):
         save(folder, view.scene, snippets_of(view))
         (folder / MARKER).write_text("1\n")
-    os.utime(trace_path(second, 1), (1e9, 1e9))
     for each in trace_paths(second):
         os.utime(each, (1e9, 1e9))
     with Recorder(third, view.scene, (), pytest.fail) as recorder:
         recorder.offer(snippets_of(view))
+        with within(20.0):
+            while len(trace_paths(third)) < 3:
+                time.sleep(0.02)
         assert (third / MARKER).is_file()
         assert unfinished(tmp_path) == [first, second], "the third is being written, by this process"
     assert not (third / MARKER).exists()

@@ -74,6 +74,15 @@ class Folder:
     def open(self, path: str) -> PolicyLoading | Session:
         raise WhiskersError(f"There is no checkpoint {path!r}.")
 
+    def recent(self) -> Sequence[str]:
+        return ()
+
+    def unfinished(self) -> Sequence[Path]:
+        return ()
+
+    def settle(self, recording: Path) -> None:
+        return
+
     def save(self, view: View) -> Path:
         raise WhiskersError("The disk is full.")
 

@@ -94,5 +94,6 @@ class Preview:
 
     estimate: Estimate
     image: ImageArray | None = None
-    """Its picture of the step looked at, made smaller to fit. Shape (height, width, 3). It may be of the order
-    before."""
+    """Its picture of the step looked at, made smaller to fit. Shape (height, width, 3)."""
+    late: bool = False
+    """Whether the picture is still that of an order or a moment before."""

@@ -151,6 +151,10 @@ class SessionFiles:
         """Recordings of sessions that ended without being closed, newest first: `open` takes each."""
         return tuple(unfinished(self._folder.parent))
 
+    def settle(self, recording: Path) -> None:
+        """Never tell `unfinished` about a recording again."""
+        settle(recording)
+
     def _remember(self, source: str) -> None:
         if self._recent is not None:
             self._recent.remember(source)

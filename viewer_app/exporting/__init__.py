@@ -14,23 +14,19 @@ from viewer_app.export import Exported, export
 from viewer_app.exporting.developing import develop
 from viewer_app.exporting.order_plan import plan_of
 from viewer_app.exporting.preview_thread import PreviewThread
-from viewer_app.gui.export_contract import Export, ExportDone, ExportProgress, PreviewWish
+from viewer_app.gui.export_contract import Export, ExportCancelledError, ExportDone, ExportProgress, PreviewWish
 from viewer_app.gui.looked_at import Footage
 from viewer_app.types import WhiskersError
 from viewer_app.video_order import Preview, VideoOrder
 from viewer_app.view import View
 
-__all__ = ["ExportCancelledError", "VideoExporter"]
+__all__ = ["VideoExporter"]
 
 _NICENESS = 15
 """How far exports stand behind the window, the session and the previews."""
 
 Work = Callable[[Callable[[int, int], None], Callable[[], bool]], Exported | None]
 """Makes a video, given whom to tell how far it is and whom to ask whether to stop."""
-
-
-class ExportCancelledError(WhiskersError):
-    """A person did not want it any more."""
 
 
 class _Job:
@@ -93,6 +89,7 @@ class VideoExporter:
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._previews: PreviewThread | None = None
+        self._retired: list[PreviewThread] = []  # those that may still be drawing
 
     def begin(self, order: VideoOrder, view: View) -> Export:
         return self._take(order.path, partial(export, plan_of(order, view)))
@@ -132,15 +129,15 @@ class VideoExporter:
     def rest(self) -> None:
         if self._previews is not None:
             # It ends, and frees its OpenGL objects, as soon as it has drawn what it is drawing.
-            self._previews.stop(0.0)
+            self._retired = [each for each in (*self._retired, self._previews) if not each.stop(0.0)]
             self._previews = None
 
     def close(self) -> None:
         for job in self._jobs:
             job.cancel()
-        if self._previews is not None:
-            self._previews.stop()
-            self._previews = None
+        self.rest()
+        for each in self._retired:
+            each.stop()
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join()

@@ -50,6 +50,7 @@ class PreviewThread(Worker[PreviewWish, _Easel]):
 
     def __init__(self) -> None:
         super().__init__("preview", 13, "No preview can be drawn")
+        self._sight: tuple[object, ...] = ()  # what the picture shows
         self.preview: Preview | None = None
         """The latest."""
 
@@ -57,23 +58,28 @@ class PreviewThread(Worker[PreviewWish, _Easel]):
         return _Easel()
 
     def _work(self, tool: _Easel, wish: PreviewWish) -> None:
-        image = self.preview.image if self.preview is not None else None
+        before = self.preview.image if self.preview is not None else None
         try:
             plan = plan_of(wish.order, wish.view)
             plan.check()
         except WhiskersError as error:
-            self.preview = Preview(Estimate(wish.order, str(error)), image)
+            self.preview = Preview(Estimate(wish.order, str(error)), before, late=True)
             return
-        estimate = _estimate(wish.order, plan)
-        self.preview = Preview(estimate, image)
+        estimate, moments = _estimate(wish.order, plan), _moments(wish, plan)
+        sight = (plan.layout, plan.strips, moments, wish.room)
+        if sight == self._sight:
+            self.preview = Preview(estimate, before)
+            return
+        self.preview = Preview(estimate, before, late=True)
         if self.hurried:
             return
         try:
-            picture = tool.composer(plan).compose(_moments(wish, plan))
+            picture = tool.composer(plan).compose(moments)
         except Exception as error:  # The export would fail like this: it is said, and another order may do better.
             words = " ".join(str(error).split())[:300]
-            self.preview = Preview(replace(estimate, complaint=f"This cannot be drawn ({words})."), image)
+            self.preview = Preview(replace(estimate, complaint=f"This cannot be drawn ({words})."), before, late=True)
             return
+        self._sight = sight
         self.preview = Preview(estimate, fit_into(picture, *wish.room))
 
 

@@ -107,6 +107,18 @@ class Files(Protocol):
         """
         ...
 
+    def recent(self) -> Sequence[str]:
+        """What was opened before and is still there, newest first: `open` takes each."""
+        ...
+
+    def unfinished(self) -> Sequence[Path]:
+        """Recordings of sessions that ended without being closed, newest first: `open` takes each."""
+        ...
+
+    def settle(self, recording: Path) -> None:
+        """Never tell of an unfinished recording again."""
+        ...
+
     def save(self, view: View) -> Path:
         """Write all traces of a view. Returns the folder.
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import dearpygui.dearpygui as dpg
 
-from panels.actions import Send, Tab, Transport
+from panels.actions import OpenPath, Send, Settle, Tab, Transport
+from panels.bookmarks import BookmarksCard
 from panels.camera_map import CameraMapDialog
 from panels.cameras import CamerasPanel
 from panels.chunk import ChunkPanel
@@ -20,6 +22,7 @@ from panels.joints import JointsPanel
 from panels.loading import LoadingPanel
 from panels.messages import MessagesPanel
 from panels.motion import MotionPanel
+from panels.offer import OfferCard
 from panels.open_dialog import OpenDialog
 from panels.palette import PalettePanel
 from panels.pane import ChunkAt, Pick
@@ -128,6 +131,8 @@ class Deck:
         self.palette = PalettePanel(send)
         self.open_dialog = OpenDialog(send)
         self.camera_map = CameraMapDialog(send)
+        self.bookmarks = BookmarksCard(send)
+        self.offer = OfferCard(send)
         self.ranges = RangeBanner()
         # Not Dear PyGui's primary window, which would bring a scroll bar back.
         self.window: Tag = dpg.add_window(
@@ -143,7 +148,8 @@ class Deck:
         always: tuple[_Panel, ...] = (self.viewport, self.timeline, self.messages)
         for panel in (*always, self.policy, self.cameras, self.tabs, *self._tabbed.values()):
             panel.build(self.window)
-        for card in (self.loading, self.ranges, self.help, self.palette, self.open_dialog, self.camera_map):
+        cards = (self.help, self.palette, self.open_dialog, self.camera_map, self.bookmarks, self.offer)
+        for card in (self.loading, self.ranges, *cards):
             card.build()
 
     def place(self, width: int, height: int, metrics: Metrics, sides: bool) -> None:
@@ -184,6 +190,7 @@ class Deck:
             self.cameras.update(frame)
             self._tabbed[self._tab].update(frame)
         self.palette.update()
+        self.bookmarks.update(frame)
         self.messages.update()
 
     def _offer_tabs(self, frame: Frame) -> None:
@@ -210,20 +217,23 @@ class Deck:
     def typing(self) -> bool:
         """Whether the keys belong to a text field."""
         panels = (self.chunk, self.inputs, self.findings, self.denoising, self.compare)
-        holders = (self.policy, self.palette, self.open_dialog, *panels)
+        holders = (self.policy, self.palette, self.open_dialog, self.bookmarks, *panels)
         fields = [field for each in holders for field in each.text_fields]
         return any(dpg.is_item_active(field) for field in fields)
 
     @property
     def covered(self) -> bool:
         """Whether a card lies over the window."""
-        return self.help.shown or self.palette.shown or self.open_dialog.shown or self.camera_map.shown
+        cards = (self.help, self.palette, self.open_dialog, self.camera_map, self.bookmarks, self.offer)
+        return any(card.shown for card in cards)
 
     def uncover(self) -> None:
         """Close the cards."""
         self.palette.close()
         self.open_dialog.close()
         self.camera_map.cancel()
+        self.bookmarks.close()
+        self.offer.cancel()
         self.help.show(False, *self._size, self._metrics)
 
     def show_help(self, on: bool) -> None:
@@ -232,8 +242,23 @@ class Deck:
     def open_palette(self) -> None:
         self.palette.open(*self._size, self._metrics)
 
-    def open_open_dialog(self) -> None:
-        self.open_dialog.open(*self._size, self._metrics)
+    def open_open_dialog(self, recent: Sequence[str]) -> None:
+        self.open_dialog.open(*self._size, self._metrics, recent)
+
+    def open_bookmarks(self, frame: Frame) -> None:
+        self.bookmarks.open(frame, *self._size, self._metrics)
+
+    def offer_recovery(self, recording: Path) -> None:
+        """Offer what is left of a session that ended without being closed."""
+        text = f"{recording} holds it up to its last second. Open it? It stays on the disk either way."
+        self.offer.open(
+            "The last session did not end properly",
+            text,
+            ("Open it", OpenPath(str(recording))),
+            ("Not now", Settle(str(recording))),
+            *self._size,
+            self._metrics,
+        )
 
     def open_camera_map(self, info: PolicyInfo, pictures: Mapping[str, ImageArray], lane: int) -> None:
         suggestion = suggest(info.cameras, self._scene.spec.cameras)

@@ -34,6 +34,10 @@ class ExportDone:
     path: Path
 
 
+class ExportCancelledError(WhiskersError):
+    """A person did not want the video any more."""
+
+
 class Export(Protocol):
     """One video that is being made, polled once a frame from the window's thread."""
 

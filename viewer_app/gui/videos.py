@@ -8,7 +8,14 @@ from itertools import count
 from pathlib import Path
 
 from viewer_app.gui.contracts import Files
-from viewer_app.gui.export_contract import Export, ExportDone, Exporter, ExportProgress, PreviewWish
+from viewer_app.gui.export_contract import (
+    Export,
+    ExportCancelledError,
+    ExportDone,
+    Exporter,
+    ExportProgress,
+    PreviewWish,
+)
 from viewer_app.gui.looked_at import LookedAt
 from viewer_app.render import Shot
 from viewer_app.scene import Scene
@@ -155,7 +162,8 @@ class Videos:
             if isinstance(found, ExportProgress):
                 continue
             self._exports.remove(export)
-            said.append((found.sentence, False) if isinstance(found, ExportDone) else (str(found), True))
+            sentence = found.sentence if isinstance(found, ExportDone) else str(found)
+            said.append((sentence, not isinstance(found, ExportDone | ExportCancelledError)))
         return said
 
     def cancel(self) -> None:

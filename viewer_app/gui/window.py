@@ -9,6 +9,7 @@ import time
 from collections import deque
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import dearpygui.dearpygui as dpg
 
@@ -22,6 +23,7 @@ from panels.actions import (
     OpenPath,
     Request,
     SetSpeed,
+    Settle,
     ShowTab,
     Transport,
 )
@@ -117,6 +119,8 @@ class Window:
         with dpg.handler_registry():
             dpg.add_mouse_wheel_handler(callback=lambda _, clicks: self._deck.wheel(float(clicks)))
         self._begin(session)
+        if unfinished := self._files.unfinished():
+            self._deck.offer_recovery(unfinished[0])
         last = time.monotonic()
         try:
             while dpg.is_dearpygui_running() and not self._quit:
@@ -253,6 +257,8 @@ class Window:
                 return self._move(frame, self._playback.set_speed(frame, speed, now))
             case OpenPath(path):
                 self._open(path)
+            case Settle(path):
+                self._files.settle(Path(path))
             case Seek(step):
                 return self._move(frame, self._playback.seek(frame, step, now))
             case LookAtTrace(name):
@@ -348,7 +354,9 @@ class Window:
             case Action.PALETTE:
                 self._deck.open_palette()
             case Action.OPEN:
-                self._deck.open_open_dialog()
+                self._deck.open_open_dialog(self._files.recent())
+            case Action.BOOKMARK:
+                self._deck.open_bookmarks(frame)
             case Action.EXPORT_JOINTS:
                 self._export(frame, "joints", "csv", self._deck.joints.unit.value)
             case Action.EXPORT_FIGURE:
