@@ -210,9 +210,8 @@ class LanePane:
         if blinded:
             words = ", ".join(f"{name} {setting.mode.value}" for name, setting in blinded.items())
             lines.append((f"blinded: {words}", BAD, dark))
-        if (frame.lane.thinking_since is not None and frame.at_head) or (
-            frame.lane.asking is not None and frame.call is not None
-        ):
+        asked = frame.lane.asking is not None and frame.call is not None
+        if asked or (frame.lane.thinking_since is not None and frame.at_head):
             lines.append((thinking_words(frame), ACCENT, dark))
         lines.extend((text, to_rgba(legible(colour)), dark) for text, colour in self._notes)
         return lines

@@ -1,4 +1,4 @@
-"""How a long load, and a long call, says how far it is, and how a load is stopped. Plain data; nothing of torch or LeRobot."""
+"""How a long load, or a long call, says how far it is, and how a load is stopped. Plain data, no torch, no LeRobot."""
 
 from __future__ import annotations
 
