@@ -287,6 +287,8 @@ class ExportForm:
 
     def _show_both(self) -> None:
         several = len(self._lanes) > 2
+        if several:
+            dpg.set_value(self._lane, next(iter(self._lanes)))
         views = [HERE] if several else [HERE, *self._eyes]
         self._lay_out(views, len(views), "960x540" if several else self._eye_size)
 

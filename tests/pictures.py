@@ -17,18 +17,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dearpygui.dearpygui as dpg
-from PIL import ImageGrab
+import numpy as np
+from PIL import Image, ImageGrab
 
 from panels.actions import ACTIONS, Action
 from viewer_app import gui
 from viewer_app.chunking import FirstN
-from viewer_app.commands import Command, Run, SetChunking, SetStops
+from viewer_app.commands import Command, Run, SetChunking, SetStops, Step
 from viewer_app.engine import Engine
 from viewer_app.gui import Files, Session
+from viewer_app.headless import ask, open_engine
 from viewer_app.lane_spec import parse_lane
 from viewer_app.questions import Ablation, Attention, Denoising, Ensemble, Occlusion, Samples, Shadow
+from viewer_app.render import Shot as ViewportShot
+from viewer_app.render import Viewport
 from viewer_app.scene import Scene
-from viewer_app.view import Frame, View
+from viewer_app.view import Frame, OverlayChoice, View, camera_presets
 from viewer_app.wiring import SessionFiles
 
 ROOT = Path(__file__).parents[1]
@@ -279,6 +283,30 @@ def sittings(policy: str) -> tuple[Sitting, ...]:
     )
 
 
+def draw_denoising_sequence(out: Path) -> None:
+    """One chunk of the demo's tiny Pi0 at four of its denoising steps, without a window."""
+    from policies.load import load
+
+    scene = Scene.load("so101")
+    engine = open_engine(scene, load("demo:pi0"), 1000)
+    try:
+        engine.send(Step(8))
+        while engine.tick():
+            pass
+        ask(engine, Denoising(samples=8))
+        lane = engine.lanes[0]
+        camera = camera_presets(scene.spec.look_at)[4]
+        pictures = []
+        with Viewport(scene) as viewport:
+            for step in (0, 4, 8, 10):
+                choice = OverlayChoice(whisker=False, ghosts=False, path=False, denoising=True, denoising_step=step)
+                shot = ViewportShot(lane.trace, 8, 8, camera, choice, 480, 420, lane.answers)
+                pictures.append(viewport.draw(shot).image)
+    finally:
+        engine.close()
+    Image.fromarray(np.hstack(pictures)).save(out / "denoising_sequence.png", optimize=True)
+
+
 def photograph(sitting: Sitting, out: Path) -> list[str]:
     """Take the pictures of one sitting. Returns the names of those that were taken."""
     photographer = Photographer(sitting, out)
@@ -302,6 +330,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
     arguments = parser.parse_args()
     (ROOT / "docs" / "keys.md").write_text(keys_page(), encoding="utf-8")
+    drawn = "denoising_sequence"
+    if arguments.sitting is None and (not arguments.only or drawn in arguments.only):
+        draw_denoising_sequence(arguments.out)
     for number, sitting in enumerate(sittings(arguments.policy)):
         names = [shot.name for shot in sitting.shots]
         if arguments.only and not set(arguments.only) & set(names):

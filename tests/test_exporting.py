@@ -290,3 +290,5 @@ def test_all_traces_of_a_session_make_one_video(engine: Engine, tmp_path: Path) 
     alone = plan_of(order_of(tmp_path / "video.mp4", traces=(names[0],), lanes=(0,)), view)
     assert [[take.trace for take in clip.lanes] for clip in alone.clips] == [[view.lanes[0].earlier[0].trace]]
     assert alone.clips[0].note == ""
+    other = plan_of(order_of(tmp_path / "video.mp4", traces=(*names, None), lanes=(1,)), view)
+    assert [clip.lanes[0].trace.name for clip in other.clips] == ["episode 1"], "the other lane has one trace only"

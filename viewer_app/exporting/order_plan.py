@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,11 +23,11 @@ def plan_of(order: VideoOrder, view: View) -> Plan:
     Raises:
         WhiskersError: If a name in it is not known, or something does not fit; one sentence says what.
     """
-    lanes = [view.lanes[number] for number in order.lanes] or list(view.lanes)
     return Plan(
         scene=view.scene,
-        clips=tuple(_clip(order, lanes, name) for name in order.traces),
-        layout=_layout_of(order, view.scene, len(lanes)),
+        # Where a lane has no trace of a name it shows its newest: what comes to the same is shown once.
+        clips=tuple(dict.fromkeys(clip_of(order, view, name) for name in order.traces)),
+        layout=_layout_of(order, view.scene, len(_lanes_of(order, view))),
         path=order.path,
         strips=order.strips,
         fps=order.fps,
@@ -37,11 +36,22 @@ def plan_of(order: VideoOrder, view: View) -> Plan:
     )
 
 
-def _clip(order: VideoOrder, lanes: Sequence[LaneView], name: str | None) -> Clip:
-    shown = [(lane.snippet(name), lane.answers) for lane in lanes]
+def clip_of(order: VideoOrder, view: View, name: str | None) -> Clip:
+    """The part of a video that shows a trace.
+
+    Args:
+        order: Says which steps, in which lanes.
+        view: Has the traces.
+        name: Of the trace, None for the one being written.
+    """
+    shown = [(lane.snippet(name), lane.answers) for lane in _lanes_of(order, view)]
     takes = tuple(Take(snippet.trace, snippet.length, answers) for snippet, answers in shown)
     # Of several traces each says which it is.
     return Clip(takes, order.begin, order.end, takes[0].trace.name if len(order.traces) > 1 else "")
+
+
+def _lanes_of(order: VideoOrder, view: View) -> tuple[LaneView, ...]:
+    return tuple(view.lanes[number] for number in order.lanes) or view.lanes
 
 
 def _layout_of(order: VideoOrder, scene: Scene, lanes: int) -> Layout:

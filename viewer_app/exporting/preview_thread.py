@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from viewer_app.export import Plan
-from viewer_app.exporting.order_plan import complaint_about, plan_of
+from viewer_app.exporting.order_plan import clip_of, complaint_about, plan_of
 from viewer_app.gui.export_contract import PreviewWish
 from viewer_app.gui.worker import Worker
 from viewer_app.strips import named_strips
@@ -65,7 +65,7 @@ class PreviewThread(Worker[PreviewWish, _Easel]):
         except WhiskersError as error:
             self.preview = Preview(Estimate(wish.order, str(error)), before, late=True)
             return
-        estimate, moments = _estimate(wish.order, plan), _moments(wish, plan)
+        estimate, moments = _estimate(wish.order, plan), _moments(wish)
         sight = (plan.layout, plan.strips, moments, wish.room)
         if sight == self._sight:
             self.preview = Preview(estimate, before)
@@ -96,10 +96,10 @@ def _is_empty_folder(order: VideoOrder) -> bool:
     return order.path.is_dir() and not any(order.path.iterdir())
 
 
-def _moments(wish: PreviewWish, plan: Plan) -> tuple[Moment, ...]:
+def _moments(wish: PreviewWish) -> tuple[Moment, ...]:
     """The step looked at, in the trace looked at where the order has it."""
     names = wish.order.traces
-    clip = plan.clips[names.index(wish.trace) if wish.trace in names else 0]
+    clip = clip_of(wish.order, wish.view, wish.trace if wish.trace in names else names[0])
     return tuple(
         Moment(take.trace, take.length, min(wish.clock, take.length), take.answers, clip.note) for take in clip.lanes
     )
