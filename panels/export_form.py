@@ -32,7 +32,7 @@ class TraceChoice:
     names: tuple[str | None, ...]
     """As in `VideoOrder.traces`."""
     length: int
-    """Steps of the longest of them."""
+    """Steps of the longest of them, in the lane that got farthest."""
 
 
 def traces_of(frame: Frame) -> tuple[TraceChoice, ...]:
@@ -41,12 +41,10 @@ def traces_of(frame: Frame) -> tuple[TraceChoice, ...]:
     Traces in which nothing was executed are left out, the one looked at aside.
     """
     lanes = frame.view.lanes
-    lengths: dict[str | None, int] = {}
-    for lane in lanes:
-        for each in lane.earlier:
-            lengths[each.trace.name] = max(lengths.get(each.trace.name, 0), each.length)
+    names = [*dict.fromkeys(each.trace.name for lane in lanes for each in lane.earlier), None]
+    # A lane without a trace of that name shows the one that it is writing.
+    lengths = {name: max(lane.snippet(name).length for lane in lanes) for name in names}
     now = frame.lane.now.trace.name
-    lengths[None] = max(lane.now.length for lane in lanes)
     looked_at = frame.focus.trace if frame.focus.trace in lengths else None
     known = [name for name, length in lengths.items() if length or name == looked_at]
 
@@ -231,7 +229,7 @@ class ExportForm:
         dpg.set_value(self._lane, next(iter(self._lanes)))
         reveal(self._rows["Lanes"], len(frame.lanes) > 1)
         self.update(frame)
-        dpg.set_value(self._trace, self._traces[0].label)
+        dpg.set_value(self._trace, traces_of(frame)[0].label)
         dpg.set_value(self._range, _WHOLE)
         self._limit()
 

@@ -50,8 +50,9 @@ class OfferCard:
         """
         px = metrics.px
         self._answers = (yes[1], no[1])
-        card, tall = min(px(460), width - px(40)), px(128)
-        place = ((width - card) // 2, (height - tall) // 3)
+        card, tall = min(px(460), width - px(40)), px(108)
+        # Above the card that tells of a load.
+        place = ((width - card) // 2, min(px(72), max(height - tall, 0)))
         dpg.configure_item(self.window, show=True, width=card, height=tall, pos=place)
         dpg.set_value(self._title, title)
         dpg.set_value(self._text, text)

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -135,15 +135,28 @@ class Bench:
         self.draw(6)
         assert self.wait_for_preview()
 
+    def until(self, what: Callable[[], bool]) -> bool:
+        """Draw until something is so. Returns whether it came to be."""
+
+        def is_so() -> bool:
+            self.draw(1)
+            return what()
+
+        return wait_for(is_so)
+
+    def drawing(self) -> bool:
+        """Whether the export in progress is under way."""
+        running = self.videos.running
+        return running is not None and running.done > 2
+
     def wait_for_preview(self) -> bool:
         def there() -> bool:
-            self.draw(1)
             preview = self.dialog._preview
             if not self.dialog.shown or preview is None or preview.estimate.order != self.dialog.order:
                 return False
             return bool(preview.estimate.complaint) or not preview.late
 
-        return wait_for(there)
+        return self.until(there)
 
     def item(self, kind: str, words: str) -> Tag:
         """The widget of that kind whose label or value begins so."""
@@ -168,11 +181,7 @@ class Bench:
         assert self.wait_for_preview()
 
     def wait_for_exports(self) -> bool:
-        def done() -> bool:
-            self.draw(1)
-            return self.videos.running is None
-
-        return wait_for(done)
+        return self.until(lambda: self.videos.running is None)
 
     def keep(self, name: str) -> None:
         if len(sys.argv) > 1:
@@ -318,20 +327,18 @@ def queue(bench: Bench) -> dict[str, object]:
         names.append(bench.dialog.order.path.name)
         bench.hand.press_item(bench.item("Button", "Export"))
     told["names"] = names
-    assert wait_for(
-        lambda: bench.draw(1) is None and bench.videos.running is not None and bench.videos.running.done > 2
-    )
+    assert bench.until(bench.drawing)
     told["strip"] = [bench.strip.shown, misplaced(bench.strip.window)]
     bench.keep("strip")
     running = bench.videos.running
     told["waiting"] = running.waiting if running is not None else None
     bench.hand.press_item(button(bench.strip.window, "Cancel"))
-    assert wait_for(lambda: (bench.draw(1), bool(bench.said))[1])
+    assert bench.until(lambda: bool(bench.said))
     told["said"] = list(bench.said)
     told["there"] = [(bench.folder / name).exists() for name in names[:1]]
-    assert wait_for(lambda: (bench.draw(1), bench.videos.running is not None and bench.videos.running.done > 2)[1])
+    assert bench.until(bench.drawing)
     bench.videos.cancel()
-    assert wait_for(lambda: (bench.draw(1), len(bench.said) == 2)[1])
+    assert bench.until(lambda: len(bench.said) == 2)
     told["end"] = bench.wait_for_exports()
     told["strip after"] = bench.strip.shown
     told["left"] = sorted(each.name for each in bench.folder.iterdir() if each.name.startswith((".", "video")))

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +14,7 @@ from tests.bookmarks_session import LONG, NOTES, RECENT, SIZES
 from tests.scenes import write_scene
 from tests.synthetic import Wave
 from tests.test_window import ROOT, display  # noqa: F401 (a fixture)
+from tests.told import told_by
 from viewer_app.commands import Bookmark, Command, SetStops, Step
 from viewer_app.engine import Engine
 from viewer_app.lane import Lane
@@ -67,17 +64,7 @@ def test_a_long_path_keeps_its_end() -> None:
 def told(display: str) -> dict[str, Any]:  # noqa: F811 (the fixture)
     if shutil.which("xdotool") is None:
         pytest.skip("no xdotool to play the person's hand")
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "tests.bookmarks_session"],
-        env={**os.environ, "DISPLAY": display},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert (ran.returncode, ran.stderr) == (0, "")
-    said: dict[str, Any] = json.loads(ran.stdout)
-    return said
+    return told_by("tests.bookmarks_session", DISPLAY=display)
 
 
 @pytest.mark.window

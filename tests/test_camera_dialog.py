@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from itertools import combinations
 from typing import Any
@@ -18,6 +14,7 @@ from panels.style import DIM, WARN, Rgba
 from tests.camera_map_session import READS, SIZES, checkpoint
 from tests.scenes import SPEC, write_scene
 from tests.test_window import ROOT, display  # noqa: F401 (a fixture)
+from tests.told import told_by
 from viewer_app.scene import Scene
 
 
@@ -68,18 +65,7 @@ def in_window[T: Callable[..., None]](test: T) -> T:
 @pytest.fixture(scope="module")
 def told(display: str) -> dict[str, Any]:  # noqa: F811 (the fixture)
     """What the card says of itself in a window of its own."""
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "tests.camera_map_session"],
-        cwd=ROOT,
-        env={**os.environ, "DISPLAY": display, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (ran.returncode, ran.stderr) == (0, "")
-    said: dict[str, Any] = json.loads(ran.stdout)
-    return said
+    return told_by("tests.camera_map_session", DISPLAY=display)
 
 
 @in_window

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +15,7 @@ from panels.lane_table import lane_row
 from panels.range_table import alarms_in, is_beyond, range_words
 from tests.compare_panel_session import Leaning, Unscaled, engine_of, frame_of
 from tests.scripted import do
+from tests.told import told_by
 from viewer_app.chunking import OverlapBlend, TemporalEnsemble
 from viewer_app.commands import Ask, SetChunking
 from viewer_app.insight import Divergence
@@ -137,18 +133,7 @@ def test_an_action_past_the_actuator_is_marked(scene: Scene) -> None:
 @pytest.fixture(scope="module")
 def session() -> dict[str, Any]:
     """What the panel shows, in all its states."""
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "tests.compare_panel_session"],
-        cwd=Path(__file__).parents[1],
-        env={**os.environ, "WHISKERS_SCALE": "1", "MUJOCO_GL": "egl"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (ran.returncode, ran.stderr) == (0, "")
-    told: dict[str, Any] = json.loads(ran.stdout)
-    return told
+    return told_by("tests.compare_panel_session")
 
 
 def words(state: dict[str, Any]) -> list[str]:

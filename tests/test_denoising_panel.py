@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +17,7 @@ from panels.denoising_player import RATE, Playing
 from panels.denoising_table import HEAD, rows_of, time_words
 from panels.settling import nearest, paint_settled, shares, summary, words_of
 from tests.denoising_policy import planted
+from tests.told import told_by
 from viewer_app.insight import Settled
 
 core = pytest.mark.core
@@ -199,18 +195,7 @@ Box = list[int]
 @pytest.fixture(scope="module")
 def session() -> dict[str, Any]:
     """What the panel shows, in all its states, and what using it asks for."""
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "tests.denoising_session"],
-        cwd=Path(__file__).parents[1],
-        env={**os.environ, "WHISKERS_SCALE": "1", "MUJOCO_GL": "egl"},
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    assert (ran.returncode, ran.stderr) == (0, "")
-    told: dict[str, Any] = json.loads(ran.stdout)
-    return told
+    return told_by("tests.denoising_session")
 
 
 @pytest.mark.window

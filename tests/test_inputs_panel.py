@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -22,6 +18,7 @@ from panels.inputs import GRIDS, ablation_calls, asked_steps
 from tests.scenes import write_scene
 from tests.synthetic import Wave
 from tests.test_window import ROOT, display  # noqa: F401 (a fixture)
+from tests.told import told_by
 from viewer_app.blinding import STATE
 from viewer_app.commands import Ask, Command, SetDelay, SetStops, Step
 from viewer_app.engine import Engine
@@ -332,17 +329,7 @@ def test_a_chunk_of_attention_wanted_with_every_call_is_this_steps(engine: Engin
 def test_asking_by_mouse(display: str) -> None:  # noqa: F811 (the fixture)
     """A click asks what each input does: whiskers, sentence and table appear, then a map over the camera's tile; of a
     policy that does not look, no camera has an effect. Nothing is executed, and neither tab is cut at 1280x720."""
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "tests.asking_session"],
-        cwd=ROOT,
-        env={**os.environ, "DISPLAY": display, "WHISKERS_SCALE": "1", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (ran.returncode, ran.stderr) == (0, "")
-    told = json.loads(ran.stdout)
+    told = told_by("tests.asking_session", DISPLAY=display)
     effects = told["effects"]
     assert effects.pop(STATE) > 100
     assert effects == {"wrist_cam": 0.0, "overhead_cam": 0.0, ALL_CAMERAS: 0.0}

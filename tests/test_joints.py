@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations, pairwise
@@ -19,6 +15,7 @@ from panels.joint_curves import FAN_BANDS, FAN_MOST, Fan, fan, flow
 from panels.joint_marks import Lamp, Told, ruler_for, saturation_of, spread_words, spreads_at, tracking_words
 from tests.scenes import MODEL, write_scene
 from tests.synthetic import Wave
+from tests.told import told_by
 from viewer_app.chunking import FirstN
 from viewer_app.insight import EnsembleInsight, EpisodeInsight, MomentInsight
 from viewer_app.joint_units import JointUnit
@@ -342,18 +339,7 @@ Box = list[int]
 @pytest.fixture(scope="module")
 def session() -> dict[str, Any]:
     """What the panel shows, in all its states."""
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "tests.joints_session"],
-        cwd=Path(__file__).parents[1],
-        env={**os.environ, "WHISKERS_SCALE": "1", "MUJOCO_GL": "egl"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (ran.returncode, ran.stderr) == (0, "")
-    told: dict[str, Any] = json.loads(ran.stdout)
-    return told
+    return told_by("tests.joints_session")
 
 
 @pytest.mark.window
