@@ -114,6 +114,8 @@ def test_the_worst_frame_is_found_once(scene: Scene) -> None:
     assert found.worst[0].joint == "yaw"
     assert found.worst[0].joint_error == pytest.approx(9.0, abs=1e-4)
     assert found.worst[0].error == pytest.approx(4.5, abs=1e-4)
+    assert sorted(found.trace.bookmarks) == sorted(each.frame for each in found.worst)
+    assert found.trace.bookmarks[30] == "error 4.5°, most in yaw with 9.0°"
 
 
 @pytest.mark.core

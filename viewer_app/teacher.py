@@ -67,7 +67,11 @@ def evaluate(
         chunks.append(_checked(policy.predict(observations, frame, seed, Want()), info, demonstration))
         report(len(chunks), len(frames))
     trace = _trace(demonstration, info, chunks)
-    return reported(demonstration, info, trace, chunks, stride, len(chunks) == len(frames), near)
+    found = reported(demonstration, info, trace, chunks, stride, len(chunks) == len(frames), near)
+    for worst in found.worst:
+        words = f"error {worst.error:.1f}°, most in {worst.joint} with {worst.joint_error:.1f}°"
+        trace.note(Event(worst.frame, "bookmark", words))
+    return found
 
 
 # Asking.
