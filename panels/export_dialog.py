@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -73,7 +74,8 @@ class ExportDialog:
     def order(self) -> VideoOrder:
         """As the settings stand. Only while the card is open."""
         assert self._frame is not None
-        path = Path(str(dpg.get_value(self._path)).strip()).expanduser()
+        # Unlike Path's own, this leaves the home of somebody unknown as it is.
+        path = Path(os.path.expanduser(str(dpg.get_value(self._path)).strip()))  # noqa: PTH111
         return self._form.order(self._frame, path, force=path == self._over)
 
     def build(self) -> None:
@@ -208,8 +210,6 @@ class ExportDialog:
     def _rename(self) -> None:
         """Give the name the ending of the format."""
         path = self.order.path
-        if not path.name:
-            return
-        known = path.suffix.lower() in FORMATS.values()
-        path = path.with_suffix(self._form.ending) if known else path.with_name(path.name + self._form.ending)
-        dpg.set_value(self._path, str(path))
+        if path.name:
+            known = path.suffix.lower() in FORMATS.values()
+            dpg.set_value(self._path, str(path.parent / f"{path.stem if known else path.name}{self._form.ending}"))

@@ -45,11 +45,11 @@ class ExportStrip:
         return bool(dpg.is_item_shown(self.window))
 
     def place(self, x: int, y: int, width: int, height: int, metrics: Metrics) -> None:
-        """Take the lower right corner of the viewport's rectangle."""
+        """Take a place at the right of the viewport's rectangle, above the toasts at its lower edge."""
         px = metrics.px
         self._metrics, self._card = metrics, min(px(330), width - px(20))
         tall, inner = px(86), self._card - 2 * px(10)
-        place = (x + width - self._card - px(14), y + height - tall - px(14))
+        place = (x + width - self._card - px(10), y + height - tall - px(76))
         dpg.configure_item(self.window, pos=place, width=self._card, height=tall)
         dpg.configure_item(self._what, pos=(px(10), px(6)))
         dpg.configure_item(self._bar, pos=(px(10), px(31)), width=inner, height=px(10))

@@ -165,7 +165,9 @@ class PolicyPanel:
         span = f"chunk_size {info.chunk_size} = {info.chunk_size * self._dt:.2f} s"
         dpg.set_value(self._facts, f"{kind}   {size}   {info.device}\n{span}")
         complete = info.tensors_verified == info.tensors_in_file and info.tensors_in_file > 0
-        dpg.set_value(self._weights, f"weights verified {info.tensors_verified}/{info.tensors_in_file}")
+        # A motion that was played back has none to verify.
+        words = f"weights verified {info.tensors_verified}/{info.tensors_in_file}" if info.tensors_in_file else ""
+        dpg.set_value(self._weights, words)
         dpg.configure_item(self._weights, color=GOOD if complete else BAD)
         if loaded is not None:
             dpg.configure_item(self._prompt_group, show=loaded.uses_task)

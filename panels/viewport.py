@@ -69,6 +69,8 @@ class ViewportPanel:
             for number, (pick, chunk_at, colour) in enumerate(lanes)
         ]
         self._size = (1, 1)
+        self.columns = 1
+        """In how many columns the lanes are shown."""
         self._wheel = 0.0
         self._toggles: dict[str, Tag] = {}
         self._overlays = OverlayChoice()
@@ -134,6 +136,7 @@ class ViewportPanel:
         left, top, gap = px(8), px(34), px(4)
         inner = (max(width - 2 * left, 16), max(height - top - px(8), 16))
         columns, rows = tiles(len(self._panes), *inner)
+        self.columns = columns
         self._size = (
             max((inner[0] - (columns - 1) * gap) // columns, 16),
             max((inner[1] - (rows - 1) * gap) // rows, 16),

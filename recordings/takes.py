@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recordings.dataset_format import DatasetError
-from recordings.folder import LaneSnippet, open_recording
+from recordings.folder import LaneSnippet, Recording, open_recording
 from viewer_app.insight import lane_letter
 from viewer_app.scene import Scene
 from viewer_app.trace import Trace
@@ -37,8 +37,16 @@ class Take:
 
 
 def takes_of(scene: Scene, snippets: Iterable[LaneSnippet]) -> list[Take]:
-    """All episodes of a session or of an opened recording. What has no step yet is left out."""
+    """All episodes of a session. What has no step yet is left out."""
     return [Take(scene, each.snippet, each.lane) for each in snippets if each.snippet.length]
+
+
+def takes_in(recording: Recording) -> list[Take]:
+    """All episodes of an opened recording, lane by lane."""
+    snippets = [
+        LaneSnippet(Snippet(trace, len(trace)), lane) for lane, traces in enumerate(recording.lanes) for trace in traces
+    ]
+    return takes_of(recording.scene, snippets)
 
 
 def recorded_takes(folders: Iterable[Path]) -> list[Take]:
@@ -47,13 +55,7 @@ def recorded_takes(folders: Iterable[Path]) -> list[Take]:
     Raises:
         RecordingError: If one cannot be read.
     """
-    takes: list[Take] = []
-    for folder in folders:
-        recording = open_recording(folder)
-        for lane, traces in enumerate(recording.lanes):
-            snippets = [LaneSnippet(Snippet(trace, len(trace)), lane) for trace in traces]
-            takes += takes_of(recording.scene, snippets)
-    return takes
+    return [take for folder in folders for take in takes_in(open_recording(folder))]
 
 
 def chosen(takes: Sequence[Take], successes_only: bool = False, names: Sequence[str] = ()) -> list[Take]:

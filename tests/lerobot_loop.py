@@ -23,7 +23,8 @@ def policy_class(kind: str) -> type[PreTrainedPolicy]:
     defer_init("lerobot.policies")
     from lerobot.policies.factory import get_policy_class
 
-    package = "policies.tiny_pi0" if kind == "tiny_pi0" else f"lerobot.policies.{kind}"
+    elsewhere = {"tiny_pi0": "policies.tiny_pi0", "sway": "lerobot_policy_sway"}
+    package = elsewhere.get(kind, f"lerobot.policies.{kind}")
     import_module(f"{package}.modeling_{kind}")
     return get_policy_class(kind)
 
@@ -67,7 +68,7 @@ class LeRobotLoop:
         """What LeRobot's model is given."""
         from lerobot.policies.utils import prepare_observation_for_inference
 
-        arrays = {f"observation.images.{name}": np.array(image) for name, image in observation.images.items()}
+        arrays = {lerobot_key(name): np.array(image) for name, image in observation.images.items()}
         arrays["observation.state"] = np.array(observation.state)
         prepared = prepare_observation_for_inference(arrays, torch.device("cpu"), observation.task)
         batch: dict[str, torch.Tensor] = self._before(prepared)
@@ -92,3 +93,8 @@ class LeRobotLoop:
         kept = list(self.policy._action_queue)[: max(0, n_action_steps - executed)]
         self.policy.config.n_action_steps = n_action_steps
         self.policy._action_queue = deque(kept, maxlen=n_action_steps)
+
+
+def lerobot_key(camera: str) -> str:
+    """LeRobot's name of a camera, which may be its lone `observation.image`."""
+    return "observation.image" if camera == "image" else f"observation.images.{camera}"

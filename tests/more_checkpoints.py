@@ -5,6 +5,7 @@ The weights are random, the statistics made up. `tests.checkpoints` has those of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,15 +15,16 @@ from lerobot.configs.types import FeatureType, PolicyFeature
 
 from policies.lazy_package import defer_init
 from tests.checkpoints import CAMERAS, _statistics
+from tests.lerobot_loop import lerobot_key
 from viewer_app.types import Observation, frozen
 
-ONE_CAMERA = MappingProxyType({"image": (64, 64)})
+ONE_CAMERA: Mapping[str, tuple[int, int]] = MappingProxyType({"image": (64, 64)})
 """LeRobot's lone `observation.image`, to (height, width). [px]"""
 N_STATE, N_ACTION = 6, 5
 
 
 def observe(
-    seed: int, cameras: MappingProxyType[str, tuple[int, int]] = ONE_CAMERA, task: str = "Pick up the block."
+    seed: int, cameras: Mapping[str, tuple[int, int]] = ONE_CAMERA, task: str = "Pick up the block."
 ) -> Observation:
     """Random pictures and a random state, read-only as the engine's are."""
     rng = np.random.default_rng(seed)
@@ -110,13 +112,19 @@ def build_tdmpc(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         policy = TDMPCPolicy(config)
+        # LeRobot begins with values of zero, for which any plan is as good as another.
+        for module in policy.modules():
+            if isinstance(module, torch.nn.Linear):
+                torch.nn.init.xavier_uniform_(module.weight, gain=3)
         statistics = _all_statistics(ONE_CAMERA)
     for part in (policy, *make_tdmpc_pre_post_processors(config, statistics)):
         part.save_pretrained(folder)
     return folder
 
 
-def build_xvla(folder: Path, *, action_mode: str = "auto", n_action_steps: int = 6, steps: int = 4, seed: int = 0) -> Path:
+def build_xvla(
+    folder: Path, *, action_mode: str = "auto", n_action_steps: int = 6, steps: int = 4, seed: int = 0
+) -> Path:
     """Save an untrained X-VLA of a chunk of 8 with its processors in `folder`, and its tokenizer in `folder/language`.
 
     Args:
@@ -184,9 +192,9 @@ def build_xvla(folder: Path, *, action_mode: str = "auto", n_action_steps: int =
     return folder
 
 
-def _features(cameras: MappingProxyType[str, tuple[int, int]] = ONE_CAMERA) -> dict[str, object]:
+def _features(cameras: Mapping[str, tuple[int, int]] = ONE_CAMERA) -> dict[str, object]:
     """What such a policy reads and commands, as fields of its configuration."""
-    images = {_key(name): PolicyFeature(FeatureType.VISUAL, (3, *size)) for name, size in cameras.items()}
+    images = {lerobot_key(name): PolicyFeature(FeatureType.VISUAL, (3, *size)) for name, size in cameras.items()}
     return {
         "input_features": {**images, "observation.state": PolicyFeature(FeatureType.STATE, (N_STATE,))},
         "output_features": {"action": PolicyFeature(FeatureType.ACTION, (N_ACTION,))},
@@ -194,12 +202,7 @@ def _features(cameras: MappingProxyType[str, tuple[int, int]] = ONE_CAMERA) -> d
     }
 
 
-def _all_statistics(cameras: MappingProxyType[str, tuple[int, int]]) -> dict[str, dict[str, torch.Tensor]]:
-    images = {_key(name): _statistics((3, 1, 1), 0.5, 0.25) for name in cameras}
+def _all_statistics(cameras: Mapping[str, tuple[int, int]]) -> dict[str, dict[str, torch.Tensor]]:
+    images = {lerobot_key(name): _statistics((3, 1, 1), 0.5, 0.25) for name in cameras}
     vectors = {"observation.state": N_STATE, "action": N_ACTION}
     return {**images, **{key: _statistics((size,), 10.0, 30.0) for key, size in vectors.items()}}
-
-
-def _key(camera: str) -> str:
-    """LeRobot's name of a camera."""
-    return "observation.image" if camera == "image" else f"observation.images.{camera}"

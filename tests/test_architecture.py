@@ -19,6 +19,9 @@ ROOMS = ("viewer_app", "panels", "policies", "recordings")
 # A module may import those of earlier rungs, never of its own rung or a later one.
 LADDER = (
     ("types", "summary", "memory", "camera_names"),
+    ("gym_packages",),
+    ("gym_environment",),
+    ("gym_scene",),
     ("scene", "pairs", "chunking", "blinding", "smoothness", "lettering", "coverage"),
     ("trace", "joint_units", "demonstration"),
     ("tracking", "detectors", "questions"),
@@ -26,12 +29,13 @@ LADDER = (
     ("commands", "view"),
     ("task", "seen", "camera_map", "video_order"),
     ("world", "fit"),
-    ("distance", "replay"),
+    ("distance", "replay", "gym_world"),
+    ("gym_exactness",),
     ("kinematics", "inquiry", "watch"),
     ("rollout", "teacher_report"),
     ("paths", "teacher"),
     ("alternatives", "ranges"),
-    ("denoising", "divergence"),
+    ("denoising", "divergence", "doctor"),
     ("analysis",),
     ("measures", "overlays", "figures", "paired_summary", "teacher_tables"),
     ("raster",),
@@ -43,10 +47,11 @@ LADDER = (
     ("engine", "lane_settings"),
     ("headless", "lane_spec"),
     ("gui",),
-    ("batch", "export", "wiring", "terminal", "command_line", "shown_cameras"),
+    ("batch", "export", "terminal", "command_line", "shown_cameras", "doctor_trial"),
     ("exporting",),
+    ("wiring",),
     ("dataset_command", "teacher_command"),
-    ("run_command", "compare_command", "export_command"),
+    ("run_command", "compare_command", "export_command", "doctor_command"),
     ("__main__",),
 )
 RUNG = {noun: rung for rung, nouns in enumerate(LADDER) for noun in nouns}
@@ -70,6 +75,7 @@ BOUNDARIES = {
     "rerun": ("recordings/rerun_",),
     "tyro": ("viewer_app/command_line.py",),
     "OpenGL": ("viewer_app/render.py",),
+    "gymnasium": ("viewer_app/gym_packages.py",),
     "pickle": (),
     "marshal": (),
     "shelve": (),
@@ -136,7 +142,7 @@ def test_the_ladder() -> None:
 
 def test_only_the_wiring_knows_the_other_rooms() -> None:
     """The engine's room reaches panels only from the window, and policies and recordings only from the wiring."""
-    may = {"panels": RUNG["gui"], "policies": RUNG["wiring"], "recordings": RUNG["wiring"]}
+    may = {"panels": RUNG["gui"], "policies": RUNG["batch"], "recordings": RUNG["batch"]}
     strangers = [
         str(each)
         for each in imports()

@@ -302,6 +302,7 @@ def test_what_a_torn_recording_holds_is_exported(
     assert len(pictures(tmp_path / "png")) == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [False, True])
 def test_interrupting_an_export(scene: Scene, tmp_path: Path, kept: bool) -> None:
     """Ctrl-C ends an export with exit code 1 and nothing left behind; with --keep-partial, with the pictures up to

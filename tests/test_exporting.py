@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -152,6 +155,21 @@ def test_a_session_goes_on_while_it_is_exported(scene: Scene, exporter: VideoExp
         engine.close()
     assert len(traces[0]) == 3
     assert all(a.same_as(b) for a, b in zip(*traces, strict=True))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells threads apart")
+def test_an_export_stands_behind_the_session(engine: Engine, exporter: VideoExporter, tmp_path: Path) -> None:
+    """All threads that make a video, and what encodes it, have a low priority; the others keep theirs."""
+    do(engine, Step(LONG))
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    begun(exporter.begin(order_of(tmp_path / "video.mp4"), engine.view()))
+    threads = [each for each in threading.enumerate() if each.name.startswith("export")]
+    assert len(threads) > 1
+    assert {os.getpriority(os.PRIO_PROCESS, each.native_id or 0) for each in threads} == {15}
+    tasks = Path("/proc/self/task").iterdir()
+    children = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in children} == {15}
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
 
 
 def test_exports_queue(engine: Engine, exporter: VideoExporter, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from viewer_app.camera_names import CameraMapping
 from viewer_app.chunking import FirstN
 from viewer_app.commands import Command, SetChunking
 from viewer_app.engine import Engine
+from viewer_app.exporting import VideoExporter
 from viewer_app.gui import Complain, Files, LaneStart, LoadProgress, PolicyLoading, Session, run
 from viewer_app.headless import open_lanes
 from viewer_app.scene import Scene
@@ -73,6 +74,9 @@ class Folder:
 
     def open(self, path: str) -> PolicyLoading | Session:
         raise WhiskersError(f"There is no checkpoint {path!r}.")
+
+    def make_exporter(self) -> VideoExporter:
+        return VideoExporter()
 
     def recent(self) -> Sequence[str]:
         return ()

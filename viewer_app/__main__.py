@@ -143,8 +143,6 @@ def _open_window(open_session: Callable[[SessionFiles], Session], device: str, p
     if picture_megabytes < 0:
         raise WhiskersError(f"--picture-megabytes must be 0 or more, found {picture_megabytes}.")
     files = SessionFiles(new_folder(Path("out/session")), device, picture_megabytes << 20, RecentFiles(say))
-    for recording in files.unfinished()[:1]:
-        say(f"A session was not closed; what it recorded opens with whiskers view {recording}")
     try:
         gui.run(open_session(files), files)
     finally:

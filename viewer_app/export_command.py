@@ -10,10 +10,10 @@ from pathlib import Path
 from recordings.archive import pack
 from recordings.columns import SUFFIXES, write_columns
 from recordings.dataset_out import DatasetOptions
-from recordings.folder import LaneSnippet, Recording, open_recording
+from recordings.folder import Recording, open_recording
 from recordings.manifest import SCENE_FOLDER
 from recordings.rerun_log import write_rrd
-from recordings.takes import chosen, takes_of
+from recordings.takes import chosen, takes_in
 from viewer_app.command_line import Export, given
 from viewer_app.dataset_command import save_dataset
 from viewer_app.export import Clip, Plan, Take, chosen_overlays, clips_of, export
@@ -22,7 +22,6 @@ from viewer_app.render import Viewport
 from viewer_app.terminal import progress_bar, say, stop_on_interrupt, tell
 from viewer_app.tiles import lay_out
 from viewer_app.types import WhiskersError
-from viewer_app.view import Snippet
 
 _DONE, _INTERRUPTED = 0, 1
 """Exit codes."""
@@ -222,19 +221,14 @@ def _zip(choice: Export, opened: _Recordings) -> int:
     with progress_bar("%") as report:
         pack(opened[0].folder, choice.out, choice.force, lambda share: report(round(100 * share), 100))
     size = choice.out.stat().st_size
-    sentence = f"{choice.out}: {size / 1e6:.1f} MB; whiskers view {choice.out} opens it"
+    sentence = f"{choice.out}: {size / 1000:.0f} kB; whiskers view {choice.out} opens it"
     _tell(choice, {"file": str(choice.out), "bytes": size}, sentence)
     return _DONE
 
 
 def _dataset(choice: Export, opened: _Recordings) -> int:
     assert choice.dataset is not None
-    takes = [
-        take
-        for recording in opened
-        for lane, traces in enumerate(recording.lanes)
-        for take in takes_of(recording.scene, [LaneSnippet(Snippet(trace, len(trace)), lane) for trace in traces])
-    ]
+    takes = [take for recording in opened for take in takes_in(recording)]
     takes = chosen(takes, choice.successes_only, choice.episodes_named)
     options = DatasetOptions(choice.image, choice.as_seen, choice.outcome, force=choice.force)
     written = save_dataset(choice.dataset, takes, options)

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 from viewer_app.commands import Ask, ResetEpisode, Run
 from viewer_app.engine import Engine
+from viewer_app.gym_environment import Environment
+from viewer_app.gym_world import GymWorld
 from viewer_app.lane import Lane
 from viewer_app.lane_settings import LaneCommand, in_lane
 from viewer_app.questions import Answer, Occlusion, Question
 from viewer_app.render import PolicyCameras
 from viewer_app.scene import Scene
 from viewer_app.trace import Trace
-from viewer_app.types import FloatArray, ImageArray, Policy, WhiskersError
+from viewer_app.types import FloatArray, ImageArray, Policy, WhiskersError, World
 from viewer_app.view import View
 from viewer_app.world import MujocoWorld, Pictures
 
@@ -75,13 +77,25 @@ def open_lanes(
     lent = _Lent(cameras)
     try:
         lanes = [
-            Lane(scene, MujocoWorld(scene, lent if number else cameras), policy, seed)
+            Lane(scene, _world(scene, lent if number else cameras), policy, seed)
             for number, policy in enumerate(policies)
         ]
     except WhiskersError:
         cameras.close()
         raise
     return Engine(scene, lanes, publish)
+
+
+def _world(scene: Scene, pictures: Pictures) -> World:
+    """What steps a scene.
+
+    Raises:
+        WhiskersError: If it is an environment that cannot be opened.
+    """
+    spec = scene.spec
+    if spec.environment:
+        return GymWorld(Environment(spec.environment), spec.end_effector_site, pictures)
+    return MujocoWorld(scene, pictures)
 
 
 class _Lent:

@@ -7,6 +7,7 @@ needs: joint units, actuators, cameras, the end-effector site. A scene holds no 
 from __future__ import annotations
 
 import tomllib
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -16,9 +17,12 @@ from typing import Literal, cast, get_args
 import mujoco
 import numpy as np
 
+from viewer_app.gym_scene import COMPILED, write_gym_scene
 from viewer_app.types import Float32Array, FloatArray, WhiskersError, frozen
 
 BUILT_IN = Path(__file__).parent / "scenes"
+GYM = "gym:"
+"""What the name of a Gymnasium environment's scene begins with."""
 
 Unit = Literal["range_100", "range_0_100", "degrees", "radians"]
 
@@ -34,9 +38,14 @@ class JointSpec:
     name: str
     """Joint in the MJCF."""
     actuator: str
-    """Position actuator in the MJCF; its control is the joint's target. [rad]"""
+    """Position actuator in the MJCF, `#N` for number N, which may have no name; its control is the joint's target.
+    [rad]"""
     unit: Unit = "degrees"
     """range_100: -100 .. 100 over the joint's range; range_0_100: 0 .. 100; degrees; radians."""
+    scale: float = 1.0
+    """With the unit radians: the joint's target is the value times this, plus `offset`. [rad or m per unit]"""
+    offset: float = 0.0
+    """[rad or m]"""
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,9 @@ class SceneSpec:
     """Centre of the camera presets in the world frame. [m]"""
     spawn: tuple[SpawnSpec, ...] = ()
     task: TaskSpec = field(default_factory=TaskSpec)
+    environment: str = ""
+    """Gymnasium's id of the environment that steps the scene, which then says what success is; empty for MuJoCo alone.
+    """
 
     @staticmethod
     def read(path: Path) -> SceneSpec:
@@ -200,16 +212,13 @@ class Scene:
         model_path = path.parent / spec.model
         if not model_path.is_file():
             raise SceneError(f"Scene file {path}: model file {model_path} does not exist.")
-        try:
-            self.model = mujoco.MjModel.from_xml_path(str(model_path))
-        except ValueError as error:
-            raise SceneError(f"Scene model {model_path} does not compile: {' '.join(str(error).split())}") from None
+        self.model = _compiled(model_path)
         self._check_names()
         model = self.model
         joint_ids = [model.joint(joint.name).id for joint in spec.joints]
         self.qpos_index = np.array([model.jnt_qposadr[i] for i in joint_ids])
         """Where each joint's position is in qpos. Shape (n,)."""
-        self.ctrl_index = np.array([model.actuator(joint.actuator).id for joint in spec.joints])
+        self.ctrl_index = np.array([self._actuator_id(joint.actuator) for joint in spec.joints])
         """Which control each joint's actuator is. Shape (n,)."""
         self.joint_range = frozen(np.array([model.jnt_range[i] for i in joint_ids]))
         """Lower and upper limit. Shape (n, 2). [rad]"""
@@ -220,12 +229,14 @@ class Scene:
 
     @staticmethod
     def load(name: str | Path) -> Scene:
-        """A built-in scene by its name, or a user's by the path of its text file or folder.
+        """A built-in scene by its name, a user's by the path of its text file or folder, or `gym:` and the id of a
+        Gymnasium environment.
 
         Raises:
             SceneError: If there is no such scene, or it is not valid.
+            GymError: If there is no such environment, or no scene can be made of it.
         """
-        path = Path(name)
+        path = write_gym_scene(str(name).removeprefix(GYM)) if str(name).startswith(GYM) else Path(name)
         if path.is_dir():
             path = path / "scene.toml"
         if not path.is_file():
@@ -283,7 +294,8 @@ class Scene:
         kinds = mujoco.mjtObj
         for joint in spec.joints:
             self._need(kinds.mjOBJ_JOINT, "joint", joint.name)
-            self._need(kinds.mjOBJ_ACTUATOR, "actuator", joint.actuator)
+            if self._actuator_id(joint.actuator) < 0:
+                self._need(kinds.mjOBJ_ACTUATOR, "actuator", joint.actuator)
             kind = model.joint(joint.name).type[0]
             if kind not in (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE)):
                 raise SceneError(f"Scene {spec.name}: joint {joint.name!r} must be a hinge or a slide.")
@@ -300,6 +312,13 @@ class Scene:
             self._need(kinds.mjOBJ_BODY, "body", spec.task.target)
             for geom in spec.task.gripper_geoms:
                 self._need(kinds.mjOBJ_GEOM, "geom", geom)
+
+    def _actuator_id(self, name: str) -> int:
+        """Number of an actuator, negative where there is none of that name."""
+        number = name.removeprefix("#")
+        if name != number and number.isdecimal() and int(number) < self.model.nu:
+            return int(number)
+        return int(mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_ACTUATOR, name))
 
     def _need(self, kind: mujoco.mjtObj, noun: str, name: str) -> None:
         if mujoco.mj_name2id(self.model, kind, name) < 0:
@@ -349,8 +368,8 @@ class Scene:
                     scale.append(np.pi / 180)
                     offset.append(0.0)
                 case "radians":
-                    scale.append(1.0)
-                    offset.append(0.0)
+                    scale.append(joint.scale)
+                    offset.append(joint.offset)
         return frozen(np.array(scale)), frozen(np.array(offset))
 
     def _control_range(self) -> FloatArray:
@@ -358,6 +377,28 @@ class Scene:
         bounds = self.model.actuator_ctrlrange[self.ctrl_index].copy()
         bounds[~limited] = (-np.inf, np.inf)
         return cast(FloatArray, bounds)
+
+
+def _compiled(path: Path) -> mujoco.MjModel:
+    """The model of an MJCF file, or the compiled one that such a file names.
+
+    Raises:
+        SceneError: If it does not compile, or was compiled by another MuJoCo.
+    """
+    compiled = path.with_suffix(".mjb")
+    try:
+        if not compiled.is_file():
+            return mujoco.MjModel.from_xml_path(str(path))
+        element = ElementTree.parse(path).find(COMPILED)
+        version = element.get("version", "") if element is not None else ""
+        if version != mujoco.__version__:
+            raise SceneError(
+                f"Scene model {path} was compiled by MuJoCo {version or 'of unknown version'}, and no other reads it; "
+                f"this one is {mujoco.__version__}."
+            )
+        return mujoco.MjModel.from_binary_path(str(compiled))
+    except (ValueError, ElementTree.ParseError) as error:
+        raise SceneError(f"Scene model {path} does not compile: {' '.join(str(error).split())}") from None
 
 
 def built_in_scenes() -> Sequence[str]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from policies.process import Failed, Loaded, Loading, PolicyProcess
 from policies.progress import LoadingCancelledError
@@ -30,6 +30,9 @@ from viewer_app.scene import Scene
 from viewer_app.trace import Trace
 from viewer_app.types import CallProgress, Policy, PolicyInfo, WhiskersError
 from viewer_app.view import View
+
+if TYPE_CHECKING:
+    from viewer_app.exporting import VideoExporter
 
 _SCENE = "so101"
 """What a dataset is shown in where nothing else is."""
@@ -142,6 +145,12 @@ class SessionFiles:
             f"This is episode {first}, 1 of {len(dataset.episodes)}; whiskers view DATASET --episode N opens another."
         )
         return self.dataset_session(replace(demonstration, notes=(*demonstration.notes, note)))
+
+    def make_exporter(self) -> VideoExporter:
+        # Imported now: it brings the encoder, and the window is to be on the screen first.
+        from viewer_app.exporting import VideoExporter
+
+        return VideoExporter()
 
     def recent(self) -> tuple[str, ...]:
         """What was opened before and is still there, newest first: `open` takes each."""

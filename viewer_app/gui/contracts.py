@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from viewer_app.camera_names import CameraMapping
 from viewer_app.commands import Command
@@ -16,6 +16,9 @@ from viewer_app.engine import Engine
 from viewer_app.scene import Scene
 from viewer_app.types import CallProgress, Policy, PolicyInfo, WhiskersError
 from viewer_app.view import Frame, OverlayChoice, View
+
+if TYPE_CHECKING:  # It brings OpenGL, and the window is to be on the screen first.
+    from viewer_app.gui.export_contract import Exporter
 
 OnFrame = Callable[[float, Frame | None], bool]
 """Told how long a frame took, waiting aside [s], and what it showed; False closes the window."""
@@ -105,6 +108,10 @@ class Files(Protocol):
         Raises:
             WhiskersError: If it is neither.
         """
+        ...
+
+    def make_exporter(self) -> Exporter:
+        """Someone who makes videos beside a session. Called once a window."""
         ...
 
     def recent(self) -> Sequence[str]:

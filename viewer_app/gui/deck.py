@@ -15,6 +15,8 @@ from panels.cameras import CamerasPanel
 from panels.chunk import ChunkPanel
 from panels.compare import ComparePanel
 from panels.denoising import DenoisingPanel
+from panels.export_dialog import ExportDialog
+from panels.export_strip import ExportStrip
 from panels.findings import FindingsPanel
 from panels.help import HelpPanel
 from panels.inputs import InputsPanel
@@ -28,6 +30,7 @@ from panels.palette import PalettePanel
 from panels.pane import ChunkAt, Pick
 from panels.policy import PolicyPanel
 from panels.range_table import RangeBanner
+from panels.recording_light import RecordingLight
 from panels.style import Metrics, Tag
 from panels.tabs import TabStrip
 from panels.timeline import TimelinePanel
@@ -49,6 +52,7 @@ from viewer_app.overlays import (
     WHISKER,
 )
 from viewer_app.scene import Scene
+from viewer_app.strips import STRIPS
 from viewer_app.types import ImageArray, PolicyInfo
 from viewer_app.view import Frame
 
@@ -78,6 +82,15 @@ class _Panel(Protocol):
     def build(self, parent: Tag) -> None: ...
 
     def place(self, x: int, y: int, width: int, height: int, metrics: Metrics) -> None: ...
+
+
+class _Card(Protocol):
+    """What the deck needs of a card that lies over the window."""
+
+    @property
+    def shown(self) -> bool: ...
+
+    def build(self) -> None: ...
 
 
 class _Tabbed(_Panel, Protocol):
@@ -133,7 +146,19 @@ class Deck:
         self.camera_map = CameraMapDialog(send)
         self.bookmarks = BookmarksCard(send)
         self.offer = OfferCard(send)
+        self.export_dialog = ExportDialog(send, scene, tuple(STRIPS))
+        self.export_strip = ExportStrip(send)
+        self.recording_light = RecordingLight()
         self.ranges = RangeBanner()
+        self._cards: tuple[_Card, ...] = (
+            self.help,
+            self.palette,
+            self.open_dialog,
+            self.camera_map,
+            self.bookmarks,
+            self.export_dialog,
+            self.offer,
+        )
         # Not Dear PyGui's primary window, which would bring a scroll bar back.
         self.window: Tag = dpg.add_window(
             pos=(0, 0),
@@ -148,8 +173,7 @@ class Deck:
         always: tuple[_Panel, ...] = (self.viewport, self.timeline, self.messages)
         for panel in (*always, self.policy, self.cameras, self.tabs, *self._tabbed.values()):
             panel.build(self.window)
-        cards = (self.help, self.palette, self.open_dialog, self.camera_map, self.bookmarks, self.offer)
-        for card in (self.loading, self.ranges, *cards):
+        for card in (self.loading, self.ranges, self.export_strip, self.recording_light, *self._cards):
             card.build()
 
     def place(self, width: int, height: int, metrics: Metrics, sides: bool) -> None:
@@ -178,6 +202,10 @@ class Deck:
         self.loading.place(*_flat(layout.viewport), metrics)
         self.ranges.place(layout.viewport.x, layout.viewport.y + metrics.px(34), layout.viewport.width, metrics)
         self.messages.place_toast(*_flat(layout.viewport))
+        self.export_strip.place(*_flat(layout.viewport), metrics)
+        self.recording_light.place(
+            layout.viewport.x, layout.viewport.y + metrics.px(34), layout.viewport.width, metrics
+        )
 
     def update(self, frame: Frame, transport: Transport) -> None:
         """Show a frame."""
@@ -217,15 +245,14 @@ class Deck:
     def typing(self) -> bool:
         """Whether the keys belong to a text field."""
         panels = (self.chunk, self.inputs, self.findings, self.denoising, self.compare)
-        holders = (self.policy, self.palette, self.open_dialog, self.bookmarks, *panels)
+        holders = (self.policy, self.palette, self.open_dialog, self.bookmarks, self.export_dialog, *panels)
         fields = [field for each in holders for field in each.text_fields]
         return any(dpg.is_item_active(field) for field in fields)
 
     @property
     def covered(self) -> bool:
         """Whether a card lies over the window."""
-        cards = (self.help, self.palette, self.open_dialog, self.camera_map, self.bookmarks, self.offer)
-        return any(card.shown for card in cards)
+        return any(card.shown for card in self._cards)
 
     def uncover(self) -> None:
         """Close the cards."""
@@ -233,6 +260,7 @@ class Deck:
         self.open_dialog.close()
         self.camera_map.cancel()
         self.bookmarks.close()
+        self.export_dialog.close()
         self.offer.cancel()
         self.help.show(False, *self._size, self._metrics)
 
@@ -244,6 +272,9 @@ class Deck:
 
     def open_open_dialog(self, recent: Sequence[str]) -> None:
         self.open_dialog.open(*self._size, self._metrics, recent)
+
+    def open_export_dialog(self, frame: Frame, path: Path) -> None:
+        self.export_dialog.open(frame, path, *self._size, self._metrics)
 
     def open_bookmarks(self, frame: Frame) -> None:
         self.bookmarks.open(frame, *self._size, self._metrics)

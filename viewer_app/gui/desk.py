@@ -74,6 +74,8 @@ class Desk:
         self._coarse = False  # the picture asked for last
         self._slow = False
         self._rendered: tuple[Rendered, ...] = ()
+        self.shots: tuple[Shot, ...] = ()
+        """What is looked at: one for each lane, asked of the render thread last."""
         self._complained = ""
         self._engine.start()
         self._renderer.start()
@@ -366,6 +368,7 @@ class Desk:
             for lane in frame.lanes
         )
         self._renderer.want(Scenery(shots, frame.lane_number, views=self.unfit is not None))
+        self.shots = shots
         return moved
 
     def new_pictures(self) -> tuple[ShownPicture, ...]:

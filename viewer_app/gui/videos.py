@@ -89,7 +89,7 @@ class Videos:
             now: Wall clock. [s]
         """
         ordered = (order, room)
-        moment = (tuple((lane.trace, lane.length) for lane in frame.lanes), frame.clock)
+        moment = (tuple((lane.trace, lane.length, lane.lane.answers) for lane in frame.lanes), frame.clock)
         moved = moment != self._looked_at and now - self._asked_at > _CALM
         if ordered != self._ordered or moved:
             self._ordered, self._looked_at, self._asked_at = ordered, moment, now

@@ -19,6 +19,7 @@ from panels.actions import (
     Action,
     AddressLanes,
     ExportPlot,
+    ExportVideo,
     MapCameras,
     OpenPath,
     Request,
@@ -35,6 +36,7 @@ from viewer_app.gui.deck import Deck
 from viewer_app.gui.desk import Desk
 from viewer_app.gui.keys import Keyboard
 from viewer_app.gui.playback import Moved, Playback
+from viewer_app.gui.videos import Videos
 from viewer_app.gui.written import figure_errand, write_picture
 from viewer_app.questions import Ablation, Attention, Denoising, Ensemble, Occlusion, Question, Samples, Shadow
 from viewer_app.types import FloatArray, WhiskersError
@@ -111,6 +113,7 @@ class Window:
         self._usual = 0.0  # duration of a frame, averaged over the last ones [s]
         self._font: Tag | None = None
         self._theme: Tag | None = None
+        self._videos = Videos(files.make_exporter(), files)
 
     def run(self, session: Session, on_frame: OnFrame) -> None:
         """Show a session until the person closes the window. Dear PyGui's viewport must be shown already."""
@@ -137,6 +140,7 @@ class Window:
                 if spent < period:
                     time.sleep(period - spent)
         finally:
+            self._videos.close()
             self._desk.close()
 
     def _begin(self, session: Session) -> None:
@@ -186,8 +190,30 @@ class Window:
             self._deck.viewport.show(lane, shown)
             self._seen_at = now
         self._ask_for_cameras()
+        self._film(frame, now)
         self._deck.update(frame, Transport(playing, self._playback.speed))
         return frame
+
+    def _film(self, frame: Frame, now: float) -> None:
+        """Follow what is recorded, ordered and exported."""
+        videos, deck = self._videos, self._deck
+        videos.watch(self._desk.shots, now)
+        for text, bad in videos.poll():
+            self._say(text, bad)
+        if deck.export_dialog.shown:
+            deck.export_dialog.update(frame)
+            dialog = deck.export_dialog
+            dialog.show(videos.preview(dialog.order, frame, dialog.room, now))
+        else:
+            videos.rest()
+        running = videos.running
+        if running is None:
+            deck.export_strip.hide()
+        else:
+            deck.export_strip.update(running.name, running.done, running.total, running.waiting)
+            self._seen_at = now
+        since = videos.recording_since
+        deck.recording_light.update(None if since is None else now - since)
 
     def _ask_for_cameras(self) -> None:
         """While a policy's cameras are not the scene's, ask which is which."""
@@ -279,6 +305,8 @@ class Window:
                 self._desk.map_cameras(mapping)
             case AddressLanes(all_lanes):
                 self._all_lanes = all_lanes
+            case ExportVideo(order):
+                self._videos.export(order, frame.view)
             case ExportPlot(plot, suffix, unit):
                 self._export(frame, plot, suffix, unit)
             case ShowTab(tab):
@@ -363,6 +391,14 @@ class Window:
                 self._export(frame, "joints", "pdf", self._deck.joints.unit.value)
             case Action.SAVE:
                 self._say(f"Saved to {self._files.save(frame.view)}", False)
+            case Action.EXPORT_VIDEO:
+                self._deck.open_export_dialog(frame, self._videos.new_path(self._deck.export_dialog.file_name))
+            case Action.CANCEL_EXPORT:
+                self._videos.cancel()
+            case Action.RECORD:
+                viewport = self._deck.viewport
+                scene = frame.view.scene
+                self._videos.record(scene, self._desk.shots, viewport.size, viewport.columns, now)
             case Action.SCREENSHOT:
                 self._screenshot()
             case Action.QUIT:
@@ -459,6 +495,7 @@ class Window:
     def _open(self, path: str) -> None:
         opened = self._files.open(path)
         if isinstance(opened, Session):
+            self._videos.end_recording(time.monotonic())
             self._desk.close()
             self._deck.close()
             self._begin(opened)
