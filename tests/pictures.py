@@ -22,6 +22,7 @@ from PIL import Image, ImageGrab
 
 from panels.actions import ACTIONS, Action
 from viewer_app import gui
+from viewer_app.__main__ import main as main_of_whiskers
 from viewer_app.chunking import FirstN
 from viewer_app.commands import Command, Run, SetChunking, SetStops, Step
 from viewer_app.engine import Engine
@@ -279,6 +280,11 @@ def sittings(policy: str) -> tuple[Sitting, ...]:
                 Shot("denoising", (Action.TAB_DENOISING, Action.ASK_DENOISING), _answered(Denoising)),
             ),
         ),
+        Sitting(
+            open_with(policy, 1000),
+            40,
+            (Shot("export", (Action.EXPORT_VIDEO,), undo=()),),
+        ),
         Sitting(compare, 24, (Shot("compare", (Action.PRESET_5, Action.TAB_COMPARE, Action.ASK_SHADOW), _shadowed),)),
     )
 
@@ -307,6 +313,17 @@ def draw_denoising_sequence(out: Path) -> None:
     Image.fromarray(np.hstack(pictures)).save(out / "denoising_sequence.png", optimize=True)
 
 
+def draw_tiled_video(out: Path) -> None:
+    """One picture of the six-angle video of an episode, by the very commands."""
+    with tempfile.TemporaryDirectory() as folder:
+        run, frames = Path(folder) / "run", Path(folder) / "frames"
+        assert main_of_whiskers(["run", "demo:act", "--episodes", "1", "--seed", "1000", "--out", str(run)]) == 0
+        options = ["--range", "24", "25", "--strips", "caption", "timeline", "joints"]
+        assert main_of_whiskers(["export", str(run / "seed-1000"), "--out", str(frames), *options]) == 0
+        first = min(frames.glob("*.png"))
+        Image.open(first).save(out / "six_angles.png", optimize=True)
+
+
 def photograph(sitting: Sitting, out: Path) -> list[str]:
     """Take the pictures of one sitting. Returns the names of those that were taken."""
     photographer = Photographer(sitting, out)
@@ -330,9 +347,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
     arguments = parser.parse_args()
     (ROOT / "docs" / "keys.md").write_text(keys_page(), encoding="utf-8")
-    drawn = "denoising_sequence"
-    if arguments.sitting is None and (not arguments.only or drawn in arguments.only):
-        draw_denoising_sequence(arguments.out)
+    drawn = {"denoising_sequence": draw_denoising_sequence, "six_angles": draw_tiled_video}
+    for name, draw in drawn.items():
+        if arguments.sitting is None and (not arguments.only or name in arguments.only):
+            draw(arguments.out)
     for number, sitting in enumerate(sittings(arguments.policy)):
         names = [shot.name for shot in sitting.shots]
         if arguments.only and not set(arguments.only) & set(names):
