@@ -75,7 +75,7 @@ class ExportDialog:
         """As the settings stand. Only while the card is open."""
         assert self._frame is not None
         # Unlike Path's own, this leaves the home of somebody unknown as it is.
-        path = Path(os.path.expanduser(str(dpg.get_value(self._path)).strip()))  # noqa: PTH111
+        path = Path(os.path.expanduser(str(dpg.get_value(self._path)).strip()))
         return self._form.order(self._frame, path, force=path == self._over)
 
     def build(self) -> None:

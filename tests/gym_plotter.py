@@ -18,7 +18,7 @@ from viewer_app.types import FloatArray
 SUBSTEPS = 8
 
 
-class Plotter(gymnasium.Env[dict[str, FloatArray], FloatArray]):
+class Plotter(gymnasium.Env[Any, Any]):
     """Joint targets in, joint positions out. Every fourth step kicks the cube, by a count kept in Python."""
 
     metadata = {"render_modes": []}  # noqa: RUF012 (Gymnasium's own way)
@@ -29,7 +29,7 @@ class Plotter(gymnasium.Env[dict[str, FloatArray], FloatArray]):
         self.action_space = Box(-1.0, 1.0, (2,), np.float32)
         self.observation_space = Dict({"agent_pos": Box(-np.inf, np.inf, (2,), np.float64)})
         self.count = 0
-        self.kick = np.zeros(2)
+        self.kick: FloatArray = np.zeros(2)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -107,4 +107,4 @@ class Falling(Plotter):
 
 
 for kind in (Plotter, Scaled, Relative, Watching, Raising, Succeeding, Falling):
-    gymnasium.register(f"{kind.__name__}-v0", entry_point=kind, max_episode_steps=30)
+    gymnasium.register(f"{kind.__name__}-v0", entry_point=f"{__name__}:{kind.__name__}", max_episode_steps=30)

@@ -129,7 +129,8 @@ def build_xvla(
 
     Args:
         folder: Made if need be.
-        action_mode: LeRobot's name of an action space; `auto` commands `N_ACTION` numbers.
+        action_mode: LeRobot's name of an action space: `auto` commands `N_ACTION` numbers; `ee6d`, whose model gives
+            20, is saved with LeRobot's step that makes 7 of them.
         n_action_steps: The checkpoint's own setting.
         steps: Denoising steps.
         seed: Seed of weights and statistics.
@@ -137,7 +138,10 @@ def build_xvla(
     defer_init("lerobot.policies")
     from lerobot.policies.xvla.configuration_xvla import XVLAConfig
     from lerobot.policies.xvla.modeling_xvla import XVLAPolicy
-    from lerobot.policies.xvla.processor_xvla import make_xvla_pre_post_processors
+    from lerobot.policies.xvla.processor_xvla import (
+        XVLARotation6DToAxisAngleProcessorStep,
+        make_xvla_pre_post_processors,
+    )
 
     from tests.flow_checkpoints import save_language_model
 
@@ -166,7 +170,7 @@ def build_xvla(
         "eos_token_id": 2,
     }
     config = XVLAConfig(
-        **_features(CAMERAS),
+        **_features(CAMERAS, N_ACTION if action_mode == "auto" else 20),
         chunk_size=8,
         n_action_steps=n_action_steps,
         florence_config={"vision_config": vision, "text_config": text, "image_token_id": 511},
@@ -177,7 +181,7 @@ def build_xvla(
         num_heads=4,
         num_domains=4,
         len_soft_prompts=4,
-        max_state_dim=8,
+        max_state_dim=8 if action_mode == "auto" else 20,
         max_action_dim=8,
         action_mode=action_mode,
         num_denoising_steps=steps,
@@ -187,17 +191,20 @@ def build_xvla(
         torch.manual_seed(seed)
         policy = XVLAPolicy(config)
         statistics = _all_statistics(CAMERAS)
-    for part in (policy, *make_xvla_pre_post_processors(config, statistics)):
+    before, after = make_xvla_pre_post_processors(config, statistics)
+    if action_mode == "ee6d":
+        after.steps.insert(1, XVLARotation6DToAxisAngleProcessorStep())
+    for part in (policy, before, after):
         part.save_pretrained(folder)
     return folder
 
 
-def _features(cameras: Mapping[str, tuple[int, int]] = ONE_CAMERA) -> dict[str, object]:
+def _features(cameras: Mapping[str, tuple[int, int]] = ONE_CAMERA, n_action: int = N_ACTION) -> dict[str, object]:
     """What such a policy reads and commands, as fields of its configuration."""
     images = {lerobot_key(name): PolicyFeature(FeatureType.VISUAL, (3, *size)) for name, size in cameras.items()}
     return {
         "input_features": {**images, "observation.state": PolicyFeature(FeatureType.STATE, (N_STATE,))},
-        "output_features": {"action": PolicyFeature(FeatureType.ACTION, (N_ACTION,))},
+        "output_features": {"action": PolicyFeature(FeatureType.ACTION, (n_action,))},
         "device": "cpu",
     }
 

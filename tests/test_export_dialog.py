@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from panels.export_choices import TraceChoice, traces_of, views_of
 from panels.export_dialog import facts
-from panels.export_form import TraceChoice, traces_of, views_of
 from panels.export_strip import times
 from panels.recording_light import clock
 from tests.scenes import write_scene

@@ -151,12 +151,12 @@ def _kick(world: GymWorld) -> FloatArray:
 
 
 def test_the_whisker_is_the_way() -> None:
-    """The scratch twin of an environment goes where its gripper went, under actions in units of the environment's own."""
+    """The scratch twin of an environment goes where its gripper went, in the environment's own units."""
     scene, done = episode(plotter("Scaled"), 20)
     actions = np.asarray(done.trace.column("action"), np.float32)
     path = Rollout(scene).path(actions, done.trace.snapshot(0))
     # The environment rounds 0.5 * x - 0.25 to float32.
-    assert np.abs(path - done.trace.column("tip")).max() < 1e-6
+    assert np.abs(path - np.asarray(done.trace.column("tip"), np.float64)).max() < 1e-6
     assert np.ptp(path, axis=0).max() > 0.01
 
 
@@ -234,6 +234,27 @@ def test_a_step_that_raises_costs_one_step() -> None:
     while engine.tick():
         pass
     assert len(lane.trace) == 5
+    engine.close()
+
+
+def test_a_recording_is_looked_at_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the environment is not installed its recordings still open; a policy that is to go on is told why not."""
+    scene, done = episode(PLOTTER, 8)
+    save(tmp_path / "recording", scene, [LaneSnippet(Snippet(done.trace, 8))])
+    scene = open_recording(tmp_path / "recording").scene
+
+    def missing(name: str) -> None:
+        raise WhiskersError(f"Environment {name} needs what is not here.")
+
+    monkeypatch.setattr("viewer_app.gym_environment.make", missing)
+    with pytest.raises(WhiskersError, match="needs what is not here"):
+        open_engine(scene, Scripted(scene, swing), 3)
+    engine = open_engine(scene, None, 3)
+    lane = engine.lanes[0]
+    assert np.array_equal(lane.world.readings().state, scene.to_scene_units(scene.model.qpos0[:2]))
+    lane.use(Scripted(scene, swing), 3)
+    (stopped,) = run_lanes(engine, 3)
+    assert (stopped.steps, stopped.complaint) == (0, f"Environment {PLOTTER} needs what is not here.")
     engine.close()
 
 

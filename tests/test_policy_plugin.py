@@ -13,6 +13,7 @@ import pytest
 import torch
 from lerobot.configs.policies import PreTrainedConfig
 from lerobot.configs.types import FeatureType, PolicyFeature
+from lerobot.processor import ProcessorStepRegistry
 from safetensors.torch import load_file, save_file
 
 from policies.lazy_package import defer_init
@@ -112,14 +113,29 @@ class SwayPolicy(PreTrainedPolicy):
 '''
 
 PROCESSOR = """
-from lerobot.processor import make_default_policy_processor_steps, make_policy_processor_pipelines
+from lerobot.processor import (
+    PolicyActionProcessorStep,
+    ProcessorStepRegistry,
+    make_default_policy_processor_steps,
+    make_policy_processor_pipelines,
+)
+
+
+@ProcessorStepRegistry.register("sway_reverse")
+class Reverse(PolicyActionProcessorStep):
+    # The robot has its joints in another order than the model.
+    def action(self, action):
+        return action.flip(-1)
+
+    def transform_features(self, features):
+        return features
 
 
 def make_sway_pre_post_processors(config, dataset_stats=None):
     steps = make_default_policy_processor_steps(config, dataset_stats)
     return make_policy_processor_pipelines(
         input_steps=[steps.rename_observations, steps.add_batch_dim, steps.to_device, steps.normalize],
-        output_steps=[steps.unnormalize, steps.to_cpu],
+        output_steps=[steps.unnormalize, Reverse(), steps.to_cpu],
     )
 """
 
@@ -154,6 +170,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def forget() -> None:
     """Make as if the plugin had not been imported yet."""
     PreTrainedConfig._choice_registry.pop("sway", None)
+    ProcessorStepRegistry.unregister("sway_reverse")
     for name in [name for name in sys.modules if name.startswith("lerobot_policy_sway")]:
         del sys.modules[name]
 
@@ -191,8 +208,9 @@ def policy(folder: Path) -> Policy:
 
 
 def test_first_n_is_lerobots_loop(policy: Policy, folder: Path) -> None:
-    """A plugin's executed actions are to the bit those of its own class in LeRobot's loop, history and reset
-    included."""
+    """A plugin's executed actions are to the bit those of its own class in LeRobot's loop: over its history, a reset,
+    and a processing step of its own, for which no scale is claimed."""
+    assert policy.info.action_scale is None
     lerobot = LeRobotLoop(folder)
     mode, begin, in_force = FirstN(policy.info.n_action_steps), 0, list[ActionChunk]()
     for step in range(STEPS):

@@ -80,6 +80,19 @@ def test_live_steps_are_those_of_a_checkpoint_that_says_so(policy: Policy, folde
     assert policy.info.denoising_steps == TAKEN
 
 
+def test_actions_that_only_the_postprocessor_makes_are_lerobots(tmp_path: Path) -> None:
+    """Where the model's 20 numbers become 7 (axis-angle for a rotation in six numbers, a gripper that opens or shuts),
+    the executed actions are LeRobot's to the bit, and no scale is claimed between the two."""
+    folder = build_xvla(tmp_path, action_mode="ee6d")
+    policy, lerobot = load(str(folder)), LeRobotLoop(folder)
+    assert (policy.info.n_action, policy.info.action_scale) == (7, None)
+    chunk = policy.predict(SEEN, 0, 100, Want(denoising=True))
+    assert np.array_equal(chunk.actions[:6], [lerobot.act(SEEN[0], 100) for _ in range(6)])
+    assert chunk.extras["denoising"].shape == (TAKEN + 1, CHUNK, 7)
+    assert np.array_equal(chunk.extras["denoising"][-1], chunk.actions)
+    assert np.array_equal(chunk.extras["denoising_x0_model"][-1], chunk.extras["denoising_model"][-1])
+
+
 def test_samples_are_the_chunks_of_their_seeds(policy: Policy, heard: list[CallProgress]) -> None:
     """Sample k is, to the bit, the chunk of the k-th sample seed, denoising included; each step of all is told."""
     heard.clear()
