@@ -30,31 +30,35 @@ class HelpPanel:
                 dpg.add_text("Keys", color=ACCENT)
                 dpg.add_text("   F1 or Esc closes. Keys yield to text fields; bare letters stay free.", color=DIM)
             with dpg.table(header_row=False, policy=dpg.mvTable_SizingStretchProp):
-                dpg.add_table_column()
-                dpg.add_table_column()
-                groups = list(dict.fromkeys(entry.group for entry in ACTIONS))
+                for _ in range(3):
+                    dpg.add_table_column()
+                *groups, last = dict.fromkeys(entry.group for entry in ACTIONS)
                 with dpg.table_row():
                     with dpg.group():
                         for group in groups[:2]:
                             self._group(group)
-                        dpg.add_text("Mouse", color=ACCENT)
-                        self._rows(_MOUSE)
                     with dpg.group():
                         for group in groups[2:]:
                             self._group(group)
+                        dpg.add_text("Mouse", color=ACCENT)
+                        self._rows(_MOUSE)
+                    with dpg.group():
+                        self._group(last)
 
     def _group(self, group: str) -> None:
-        dpg.add_text(group, color=ACCENT)
-        self._rows(tuple((entry.keys[0], entry.title) for entry in ACTIONS if entry.group == group and entry.keys))
+        rows = tuple((entry.keys[0], entry.title) for entry in ACTIONS if entry.group == group and entry.keys)
+        if rows:
+            dpg.add_text(group, color=ACCENT)
+            self._rows(rows)
 
     def _rows(self, rows: tuple[tuple[str, str], ...]) -> None:
         with dpg.table(header_row=False, policy=dpg.mvTable_SizingFixedFit):
-            dpg.add_table_column()
-            dpg.add_table_column()
+            dpg.add_table_column(width_fixed=True)
+            dpg.add_table_column(width_stretch=True)
             for keys, title in rows:
                 with dpg.table_row():
                     dpg.add_text(keys, color=DIM)
-                    dpg.add_text(title)
+                    dpg.add_text(title, wrap=0)
 
     @property
     def shown(self) -> bool:
@@ -63,7 +67,7 @@ class HelpPanel:
     def show(self, on: bool, width: int, height: int, metrics: Metrics) -> None:
         """Open over the middle of a window of this size, or close."""
         px = metrics.px
-        card_width, card_height = min(px(940), width - px(40)), min(px(610), height - px(40))
+        card_width, card_height = min(px(1240), width - px(20)), min(px(540), height - px(20))
         place = ((width - card_width) // 2, (height - card_height) // 2)
         dpg.configure_item(self.window, show=on, width=card_width, height=card_height, pos=place)
         if on:
