@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from policies.old_format import OLD_NORMALISATION, STILL_MADE, OldFormatError, read_statistics
 from policies.progress import Progress, Report, within
 from policies.source import Place
 from viewer_app.types import WhiskersError
@@ -24,8 +27,6 @@ WEIGHTS = "model.safetensors"
 PREPROCESSOR = "policy_preprocessor.json"
 POSTPROCESSOR = "policy_postprocessor.json"
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-_OLD_NORMALISATION = ("normalize_inputs.", "normalize_targets.", "unnormalize_outputs.")
-"""How tensor names begin that LeRobot before 0.4 kept in the model, and now keeps in the processors."""
 _BLOCK = 1 << 22
 """How much of a file is hashed at a time. [byte]"""
 
@@ -57,9 +58,12 @@ class Checkpoint:
     steps: Mapping[str, tuple[Mapping[str, object], ...]]
     """The entries of `PREPROCESSOR` and of `POSTPROCESSOR`, by file name."""
     tensors: Mapping[str, TensorSpec]
-    """What the weight file holds."""
+    """What the weight file holds of the model."""
     digest: str
     """SHA-256 of every file that decides what the policy does, hexadecimal."""
+    old_statistics: Mapping[str, Mapping[str, NDArray[np.float32]]] | None = None
+    """Feature to statistic to value where LeRobot before 0.4 kept them among the weights, and there are no processors:
+    `steps` is then without entries. None otherwise."""
 
     @property
     def weights(self) -> Path:
@@ -67,6 +71,8 @@ class Checkpoint:
 
     def statistics_file(self, pipeline: str, registry_name: str) -> Path:
         """The file with the statistics of a step, or the pipeline's own file where the step has none."""
+        if self.old_statistics is not None:
+            return self.weights
         for step in self.steps[pipeline]:
             if step.get("registry_name") == registry_name and isinstance(step.get("state_file"), str):
                 return self.folder / str(step["state_file"])
@@ -97,11 +103,23 @@ def read_checkpoint(place: Place, report: Report) -> Checkpoint:
             f"Checkpoint {folder} is a PEFT (LoRA) adapter; merge it into its base policy and open what that gives."
         )
     tensors = _read_tensor_specs(folder)
-    steps = {name: _read_steps(folder, name) for name in (PREPROCESSOR, POSTPROCESSOR)}
+    pipelines = (PREPROCESSOR, POSTPROCESSOR)
+    old = [name for name in tensors if name.startswith(OLD_NORMALISATION)]
+    statistics: Mapping[str, Mapping[str, NDArray[np.float32]]] | None = None
+    if old and kind in STILL_MADE and not any((folder / name).exists() for name in pipelines):
+        try:
+            statistics = read_statistics(folder / WEIGHTS, old, config)
+        except OldFormatError as error:
+            raise CheckpointError(f"Checkpoint file {folder / WEIGHTS}: {error}") from None
+        tensors = {name: spec for name, spec in tensors.items() if name not in old}
+        steps: dict[str, tuple[Mapping[str, object], ...]] = dict.fromkeys(pipelines, ())
+    else:
+        _refuse_old(folder, old)
+        steps = {name: _read_steps(folder, name) for name in pipelines}
     state_files = [str(step["state_file"]) for entries in steps.values() for step in entries if "state_file" in step]
     for name in state_files:
         _tensor_specs(folder / name)
-    files = [CONFIG, WEIGHTS, *steps, *state_files]
+    files = [CONFIG, WEIGHTS, *(steps if statistics is None else ()), *state_files]
     return Checkpoint(
         name=place.name,
         source=place.source,
@@ -111,6 +129,7 @@ def read_checkpoint(place: Place, report: Report) -> Checkpoint:
         steps=MappingProxyType(steps),
         tensors=MappingProxyType(tensors),
         digest=_digest(folder, sorted(set(files)), within(report, 0.1, 1.0)),
+        old_statistics=statistics,
     )
 
 
@@ -144,14 +163,16 @@ def _read_tensor_specs(folder: Path) -> dict[str, TensorSpec]:
                 "opened: load it where you trust it and save it again with LeRobot's save_pretrained."
             )
         raise CheckpointError(f"Checkpoint {folder} has no {WEIGHTS}; copy it from where the policy was trained.")
-    specs = _tensor_specs(folder / WEIGHTS)
-    old = [name for name in specs if name.startswith(_OLD_NORMALISATION)]
+    return _tensor_specs(folder / WEIGHTS)
+
+
+def _refuse_old(folder: Path, old: list[str]) -> None:
+    """Refuse normalisation among the weights that cannot be taken over."""
     if old:
         raise CheckpointError(
             f"Checkpoint {folder} keeps its normalisation in {WEIGHTS} ({old[0]} and {len(old) - 1} more), as LeRobot "
             f"did before 0.4; convert it with `{migration(folder)}`."
         )
-    return specs
 
 
 def migration(folder: Path) -> str:

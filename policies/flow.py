@@ -216,7 +216,7 @@ def load_flow(checkpoint: Checkpoint, form: Form, device: str, report: Report, o
     overrides = {"device": device, "use_amp": False, "compile_model": False, "rtc_config": None, **form.overrides}
     config = decode_config(checkpoint, form.policy_class.config_class, overrides)
     _check(checkpoint, config, form)
-    inputs = inputs_of(_without_empty_cameras(config), checkpoint)
+    inputs = inputs_of(without_empty_cameras(config), checkpoint)
 
     def build() -> PreTrainedPolicy:
         with redirect_stdout(io.StringIO()):  # LeRobot prints what it builds.
@@ -224,7 +224,7 @@ def load_flow(checkpoint: Checkpoint, form: Form, device: str, report: Report, o
 
     model, verified = load_verified(checkpoint, build, device, within(report, 0.0, 0.8))
     report(Progress("Reading the processors", 0.8))
-    processors = load_processors(checkpoint, _without_empty_cameras(config), inputs, device)
+    processors = load_processors(checkpoint, without_empty_cameras(config), inputs, device)
     info = PolicyInfo(
         name=checkpoint.name,
         kind=checkpoint.kind,
@@ -273,7 +273,7 @@ def _check(checkpoint: Checkpoint, config: PreTrainedConfig, form: Form) -> None
         )
 
 
-def _without_empty_cameras(config: PreTrainedConfig) -> PreTrainedConfig:
+def without_empty_cameras(config: PreTrainedConfig) -> PreTrainedConfig:
     """The configuration as far as it concerns what is to be shown to the policy."""
     shown = copy.copy(config)
     shown.input_features = {k: v for k, v in config.input_features.items() if not k.startswith(_EMPTY_CAMERA)}

@@ -1,15 +1,16 @@
 """From what a person types to a policy in this process, and the table of the policy types that Whiskers can run.
 
 To add a type: one adapter module with a function like `act.load_act`, and one row here. torch, LeRobot and the adapter
-are imported when a checkpoint of that type is loaded, not before.
+are imported when a checkpoint of that type is loaded, not before. A plugin of LeRobot's needs neither.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from policies.checkpoint import CONFIG, Checkpoint, CheckpointError, read_checkpoint
+from policies.checkpoint import Checkpoint, CheckpointError, read_checkpoint
 from policies.lazy_package import defer_init
+from policies.packages import is_lerobots, plugins, unknown_kind
 from policies.progress import OnCall, Progress, Report, ignore, unheard, within
 from policies.source import find_folder
 from viewer_app.types import Policy, WhiskersError
@@ -54,6 +55,30 @@ def _multi_task_dit() -> Loader:
     return load_multi_task_dit
 
 
+def _vqbet() -> Loader:
+    from policies.vqbet import load_vqbet
+
+    return load_vqbet
+
+
+def _tdmpc() -> Loader:
+    from policies.tdmpc import load_tdmpc
+
+    return load_tdmpc
+
+
+def _xvla() -> Loader:
+    from policies.xvla import load_xvla
+
+    return load_xvla
+
+
+def _other() -> Loader:
+    from policies.plugin import load_other
+
+    return load_other
+
+
 ADAPTERS: Mapping[str, Callable[[], Loader]] = {
     "act": _act,
     "pi0": _pi0,
@@ -62,8 +87,11 @@ ADAPTERS: Mapping[str, Callable[[], Loader]] = {
     "smolvla": _smolvla,
     "diffusion": _diffusion,
     "multi_task_dit": _multi_task_dit,
+    "vqbet": _vqbet,
+    "tdmpc": _tdmpc,
+    "xvla": _xvla,
 }
-"""LeRobot's policy type to what imports its adapter."""
+"""LeRobot's policy type to what imports its adapter. Any other type is for `policies.plugin`."""
 
 
 def load(source: str, report: Report = ignore, device: str = "cpu", on_call: OnCall = unheard) -> Policy:
@@ -83,11 +111,8 @@ def load(source: str, report: Report = ignore, device: str = "cpu", on_call: OnC
     """
     place = find_folder(source, report)
     checkpoint = read_checkpoint(place, within(report, 0.0, 0.05))
-    if checkpoint.kind not in ADAPTERS:
-        raise CheckpointError(
-            f"Checkpoint file {checkpoint.folder / CONFIG} is of policy type {checkpoint.kind!r}; Whiskers runs "
-            f"{', '.join(ADAPTERS)}."
-        )
+    if checkpoint.kind not in ADAPTERS and not is_lerobots(checkpoint.kind) and not plugins():
+        raise CheckpointError(unknown_kind(checkpoint, ADAPTERS))
     report(Progress("Importing torch", 0.05))
     import torch
 
@@ -95,7 +120,7 @@ def load(source: str, report: Report = ignore, device: str = "cpu", on_call: OnC
     _check_device(device)
     report(Progress(f"Importing LeRobot's {checkpoint.kind}", 0.35))
     defer_init("lerobot.policies")
-    load_kind = ADAPTERS[checkpoint.kind]()
+    load_kind = ADAPTERS.get(checkpoint.kind, _other)()
     policy = load_kind(checkpoint, device, within(report, 0.9, 1.0), on_call)
     report(Progress("Ready", 1.0))
     return policy

@@ -65,7 +65,7 @@ def decode_config[C: PreTrainedConfig](
 
 
 def load_verified[P: PreTrainedPolicy](
-    checkpoint: Checkpoint, build: Callable[[], P], device: str, report: Report
+    checkpoint: Checkpoint, build: Callable[[], P], device: str, report: Report, *, quick: bool = True
 ) -> tuple[P, int]:
     """A model with the checkpoint's weights, ready to predict, and how many tensors were compared and found equal.
 
@@ -76,16 +76,23 @@ def load_verified[P: PreTrainedPolicy](
         build: Makes the untrained model.
         device: torch's name of where the model is to run.
         report: Told the progress.
+        quick: Whether to compare names and shapes before memory is taken, and not to draw initial values. It asks more
+            of a constructor than LeRobot does.
 
     Raises:
         CheckpointError: If the file's tensors are not exactly the model's, or hold NaN or infinity.
     """
     report(Progress("Comparing the tensors with the model", 0.0))
-    with torch.device("meta"):
-        _check_specs(checkpoint, _built(checkpoint, build).state_dict(keep_vars=True))
+    if quick:
+        with torch.device("meta"):
+            _check_specs(checkpoint, _built(checkpoint, build).state_dict(keep_vars=True))
     report(Progress("Building the model", 0.05))
-    with Undrawn():  # type: ignore[no-untyped-call]  # torch leaves it untyped.
+    if quick:
+        with Undrawn():  # type: ignore[no-untyped-call]  # torch leaves it untyped.
+            model = _built(checkpoint, build)
+    else:
         model = _built(checkpoint, build)
+        _check_specs(checkpoint, model.state_dict(keep_vars=True))
     model.requires_grad_(False)
     _fill(checkpoint, model, within(report, 0.2, 0.7))
     model.to(device)

@@ -176,7 +176,7 @@ SETTINGS = (
         severity="warning",
     ),
     Fault(
-        "an ensemble of a policy that cannot",
+        "an ensemble of another policy type",
         "ensemble-off",
         config(temporal_ensemble_coeff=0.01),
         "demo-pi0",

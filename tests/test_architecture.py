@@ -204,7 +204,7 @@ def test_numpy_is_all_that_types_need() -> None:
 @pytest.mark.parametrize(
     ("module", "unwanted"),
     [
-        ("viewer_app.engine", ("dearpygui", "torch", "lerobot", "matplotlib.pyplot", "tyro")),
+        ("viewer_app.engine", ("dearpygui", "torch", "lerobot", "gymnasium", "matplotlib.pyplot", "tyro")),
         ("viewer_app.__main__", ("torch", "lerobot", "mujoco", "dearpygui", "scipy", "matplotlib", "cv2")),
         ("recordings.folder", ("torch", "lerobot", "dearpygui")),
     ],

@@ -45,7 +45,7 @@ def scene(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "demo, view, run, compare, export, bench"),
+        ([], "demo, view, run, compare, export, doctor, bench"),
         (["fly"], "fly"),
         (["run"], "CHECKPOINT"),
         (["run", "x", "--episodes", "many"], "--episodes"),

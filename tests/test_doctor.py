@@ -16,6 +16,7 @@ from lerobot.configs.types import NormalizationMode
 
 from policies.source import DEMOS
 from tests.checkpoints import build_act
+from tests.damage import edit_json
 from tests.faults import FAULTS, LOADED, NEAR_MISSES, Fault
 from tests.planting import Pair, config, copied, give_sane_statistics, in_model, scene
 from tests.scenes import write_scene
@@ -105,6 +106,23 @@ def test_a_near_miss_is_no_fault(healthy: Callable[[str], Pair], tmp_path: Path,
     findings = found_in(pair, load=False)
     shutil.rmtree(tmp_path / "pair")
     assert [each for each in findings if each.severity != "info"] == []
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_damage_anywhere_gives_findings_and_no_traceback(
+    healthy: Callable[[str], Pair], tmp_path: Path, seed: int
+) -> None:
+    """However a person's edit leaves the files, the doctor says what it finds; a file that is not JSON is an error."""
+    rng = np.random.default_rng(seed)
+    pair = copied(healthy("act"), tmp_path / "pair")
+    edited = pair.checkpoint / ("config.json", "policy_preprocessor.json", "policy_postprocessor.json")[seed % 3]
+    for _ in range(3):
+        edit_json(edited, rng)
+    found_in(pair, load=False)
+    edited.write_bytes(edited.read_bytes()[: rng.integers(1, 40)])
+    findings = found_in(pair, load=False)
+    shutil.rmtree(tmp_path / "pair")
+    assert [each.severity for each in findings if each.id in ("config-unreadable", "processor-unreadable")] == ["error"]
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import mujoco
 import numpy as np
 import pytest
 
 from recordings.folder import LaneSnippet, open_recording, save
-from tests.scripted import Scripted
-from viewer_app.commands import Run
+from tests.scenes import MODEL, SPEC, write_scene
+from tests.scripted import Scripted, do
+from viewer_app.commands import Fork, Run, Step
 from viewer_app.gym_environment import Environment
 from viewer_app.gym_exactness import measure
 from viewer_app.gym_world import GymWorld
@@ -109,6 +111,7 @@ def test_a_world_is_the_environment(
     assert np.array_equal(opened.scene.model.geom_pos, scene.model.geom_pos)
     assert opened.scene.spec.environment == name
     if camera is not None:
+        assert set(scene.spec.cameras) == {camera}
         from viewer_app.render import PolicyCameras
 
         pictures = PolicyCameras(opened.scene)
@@ -235,6 +238,63 @@ def test_a_step_that_raises_costs_one_step() -> None:
         pass
     assert len(lane.trace) == 5
     engine.close()
+
+
+def test_a_branch_with_nothing_changed_is_the_same() -> None:
+    """Law 4 holds of environments: a branch replays what came after, kicks counted and drawn in Python included."""
+    scene = Scene.load(f"gym:{PLOTTER}")
+    engine = open_engine(scene, Scripted(scene, swing), 3)
+    whole = do(engine, Step(14))
+    for at in (9, 2):
+        branch = do(engine, Fork(whole.name, at), Step(14 - at))
+        assert np.array_equal(branch.column("snapshot"), whole.column("snapshot"))
+        assert np.array_equal(branch.column("reward"), whole.column("reward"))
+    engine.close()
+
+
+def test_a_scene_file_of_ones_own(tmp_path: Path) -> None:
+    """A scene's text file may name the environment that steps it, with actuators by number and a limit of its own; a
+    model that is not the environment's is refused."""
+    text = SPEC.replace('name = "plotter"', f'name = "mine"\nenvironment = "{PLOTTER}"')
+    text = text.replace('actuator = "yaw_servo"\nunit = "range_100"', 'actuator = "#0"\nunit = "radians"')
+    text = text.replace('unit = "degrees"', 'unit = "radians"')
+    text = text.replace("max_steps = 60", "max_steps = 12")
+    scene = Scene.load(write_scene(tmp_path, text))
+    engine = open_engine(scene, Scripted(scene, swing), 3)
+    assert isinstance(engine.lanes[0].world, GymWorld)
+    (done,) = run_lanes(engine, 3)
+    # The file's own limit, not the environment's.
+    assert (done.outcome, done.steps) == ("timeout", 12)
+    engine.close()
+    other = Scene.load(
+        write_scene(tmp_path / "other", text, MODEL.replace('<body name="cup"', '<body name="lid"/><body name="cup"'))
+    )
+    with pytest.raises(WhiskersError, match=r"not that of environment .* \(nbody is 6, not 5\)"):
+        open_engine(other, Scripted(other, swing), 3)
+
+
+@pytest.mark.parametrize(
+    ("joint", "words"),
+    [
+        ('actuator = "#2"', "no actuator '#2'"),
+        ('actuator = "#0"\nunit = "degrees"\nscale = 2.0', "they go with radians"),
+        ('actuator = "#0"\nunit = "radians"\nscale = 0.0', "must not be 0"),
+    ],
+)
+def test_a_wrong_joint_is_named(tmp_path: Path, joint: str, words: str) -> None:
+    """A number without actuator, and a scale that cannot be meant, are told when the scene is opened."""
+    text = SPEC.replace('actuator = "yaw_servo"\nunit = "range_100"', joint)
+    with pytest.raises(WhiskersError, match=words):
+        Scene.load(write_scene(tmp_path, text))
+
+
+def test_a_compiled_model_is_of_one_mujoco() -> None:
+    """The compiled model of a recording is read by the MuJoCo that wrote it, and another says which that was."""
+    scene = Scene.load(f"gym:{PLOTTER}")
+    model = scene.path.parent / "model.xml"
+    model.write_text(model.read_text().replace(mujoco.__version__, "2.99.0"))
+    with pytest.raises(WhiskersError, match=r"compiled by MuJoCo 2\.99\.0"):
+        Scene.load(scene.path)
 
 
 def test_a_recording_is_looked_at_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -23,6 +24,9 @@ from tests.lerobot_loop import LeRobotLoop
 from tests.more_checkpoints import N_ACTION, N_STATE, ONE_CAMERA, observe
 from viewer_app.chunking import FirstN, action_at, is_due
 from viewer_app.types import ActionChunk, Policy, Want, WhiskersError
+
+if TYPE_CHECKING:
+    from lerobot.policies.pretrained import PreTrainedPolicy
 
 STEPS, RESET, CHUNK, EXECUTED, HISTORY = 15, 6, 6, 4, 2
 SEEN = [observe(0), observe(1)]
@@ -255,6 +259,33 @@ def test_missing_tensor_is_named(folder: Path, tmp_path: Path) -> None:
         load(str(copy))
 
 
+def test_loader_of_its_own_is_used_and_checked(
+    policy: Policy, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a plugin renames tensors as it loads them, its own loader is used, and only those are called verified that
+    kept their names; a loader that leaves other values in the model, as some of LeRobot's do, is caught."""
+    from lerobot.policies.factory import get_policy_class
+
+    copy = copied(folder, tmp_path)
+    tensors = load_file(copy / "model.safetensors")
+    save_file({name.replace("net.w", "old.net.w"): each for name, each in tensors.items()}, copy / "model.safetensors")
+    sway = get_policy_class("sway")
+
+    def renaming(cls: type[PreTrainedPolicy], path: str, *, config: PreTrainedConfig) -> PreTrainedPolicy:
+        model = cls(config)
+        state = load_file(Path(path) / "model.safetensors")
+        model.load_state_dict({name.removeprefix("old."): each for name, each in state.items()})
+        return model
+
+    monkeypatch.setattr(sway, "from_pretrained", classmethod(renaming))
+    loaded = load(str(copy))
+    assert (loaded.info.tensors_verified, loaded.info.tensors_in_file) == (2, 3)
+    assert np.array_equal(loaded.predict(SEEN, 0, 5, Want()).actions, policy.predict(SEEN, 0, 5, Want()).actions)
+    monkeypatch.setattr(sway, "from_pretrained", classmethod(lambda cls, path, *, config: cls(config)))
+    with pytest.raises(WhiskersError, match=r"did not reach the model: SwayPolicy's own loader left other values"):
+        load(str(copy))
+
+
 def test_field_of_another_version_is_named(folder: Path, tmp_path: Path) -> None:
     """A field that the installed package does not know is named, with that it is of another version."""
     copy = copied(folder, tmp_path)
@@ -296,10 +327,32 @@ def test_what_a_type_of_lerobots_lacks_is_named(tmp_path: Path, kind: str) -> No
     config = json.loads((folder / "config.json").read_text())
     features = {name: config[name] for name in ("input_features", "output_features")}
     (folder / "config.json").write_text(json.dumps({"type": kind, **features}))
-    with pytest.raises(WhiskersError) as caught:
+    with pytest.raises(WhiskersError, match=r"not in the local cache|not all installed \(ImportError") as caught:
         load(str(folder))
     assert NEEDS[kind] in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_code_that_a_tokenizer_brings_is_not_run(tmp_path: Path) -> None:
+    """LeRobot's pi0_fast trusts any code of the tokenizer that its config.json names; here it is named and not run."""
+    place = tmp_path / "tokenizer"
+    place.mkdir()
+    (place / "processor_config.json").write_text(
+        json.dumps({"processor_class": "Brought", "auto_map": {"AutoProcessor": "brought.Brought"}})
+    )
+    (place / "brought.py").write_text(
+        f"open({str(tmp_path / 'ran')!r}, 'w').close()\n"
+        "from transformers import ProcessorMixin\n\n\nclass Brought(ProcessorMixin):\n    attributes = []\n"
+    )
+    folder = build_act(tmp_path / "checkpoint")
+    config = json.loads((folder / "config.json").read_text())
+    features = {name: config[name] for name in ("input_features", "output_features")}
+    (folder / "config.json").write_text(
+        json.dumps({"type": "pi0_fast", **features, "action_tokenizer_name": str(place)})
+    )
+    with pytest.raises(WhiskersError, match=r"tokenizer asks for its brought\.py to be run; code .* is not run"):
+        load(str(folder))
+    assert not (tmp_path / "ran").exists()
 
 
 def copied(folder: Path, into: Path) -> Path:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from viewer_app.command_line import Bench, Compare, Demo, Export, Run, View, parse
+from viewer_app.command_line import Bench, Compare, Demo, Doctor, Export, Run, View, parse
 from viewer_app.terminal import has_display, load_policy, new_folder, say, tell
 from viewer_app.types import WhiskersError
 
@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _compare(choice)
             case Export():
                 return _export(choice)
+            case Doctor():
+                return _doctor(choice)
             case Bench():
                 return _bench(choice)
             case _:
@@ -148,6 +150,12 @@ def _open_window(open_session: Callable[[SessionFiles], Session], device: str, p
     finally:
         files.close()
     return DONE
+
+
+def _doctor(choice: Doctor) -> int:
+    from viewer_app.doctor_command import doctor
+
+    return doctor(choice.checkpoint, choice.scene, choice.cameras, choice.device, not choice.no_load, choice.json)
 
 
 def _bench(choice: Bench) -> int:

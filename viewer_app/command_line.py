@@ -238,17 +238,36 @@ class Bench:
     """Print exactly one JSON object on stdout."""
 
 
+@dataclass(frozen=True)
+class Doctor:
+    """Say what is wrong with a checkpoint, a scene, or the two together, and how to mend it."""
+
+    checkpoint: Checkpoint
+    """A folder, a hub id or demo:act."""
+    scene: str | None = None
+    """Built-in scene, or the path of a scene's text file. Without it the checkpoint is looked at by itself."""
+    no_load: bool = False
+    """Read the files only: no weight is loaded and nothing is tried."""
+    cameras: Cameras = ()
+    """Show the checkpoint this camera of the scene in place of one of its own, or none. May be given several times."""
+    device: str = "cpu"
+    """Where the policy is tried, in torch's words."""
+    json: bool = False
+    """Print exactly one JSON object on stdout."""
+
+
 Choice = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[View, tyro.conf.subcommand("view")]
     | Annotated[Run, tyro.conf.subcommand("run")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
     | Annotated[Export, tyro.conf.subcommand("export")]
+    | Annotated[Doctor, tyro.conf.subcommand("doctor")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
 )
 
 
-def parse(arguments: Sequence[str]) -> Demo | View | Run | Compare | Export | Bench:
+def parse(arguments: Sequence[str]) -> Demo | View | Run | Compare | Export | Doctor | Bench:
     """What the arguments ask for. For --help it is printed, and the program ends.
 
     Raises:

@@ -66,11 +66,15 @@ def doctor(
         return _OK if ok else _FOUND_PROBLEMS
     for each in findings:
         tell(f"{each.severity:8}{each.id}: {each.evidence}" + (f"\n        -> {each.mend}" if each.mend else ""))
-    counts = {severity: sum(each.severity == severity for each in findings) for severity in ("error", "warning")}
+    errors, warnings = (sum(each.severity == severity for each in findings) for severity in ("error", "warning"))
     verdict = "can work" if ok else "cannot work so"
     pair = f"{checkpoint} and scene {scene_name}" if scene_name else checkpoint
-    tell(f"{pair}: {verdict} ({counts['error']} errors, {counts['warning']} warnings)")
+    tell(f"{pair}: {verdict} ({_count(errors, 'error')}, {_count(warnings, 'warning')})")
     return _OK if ok else _FOUND_PROBLEMS
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def diagnose(

@@ -13,7 +13,7 @@ from viewer_app.headless import open_engine
 from viewer_app.scene import Scene
 from viewer_app.types import Float32Array, FloatArray, Observation, Policy, Want, WhiskersError, World, frozen
 
-SEEDS = 5
+SEEDS = 3
 """How many resets are looked at."""
 _LONGEST = 60
 """A drive is no longer than this. [control steps]"""

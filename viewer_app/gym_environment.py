@@ -84,10 +84,24 @@ class Environment:
         return np.asarray(space.low, np.float32), np.asarray(space.high, np.float32)
 
     @property
-    def picture_size(self) -> tuple[int, int] | None:
-        """(height, width) of the pictures that it observes, None where it observes none. [px]"""
-        sizes = [space.shape[:2] for space in _spaces(self._env.observation_space) if _is_picture(space)]
-        return (int(sizes[0][0]), int(sizes[0][1])) if sizes else None
+    def pictures(self) -> Mapping[str, tuple[int, int]]:
+        """What it calls each picture that it observes, to its (height, width). [px]"""
+        spaces = _named_spaces("", self._env.observation_space)
+        return {name: (int(space.shape[0]), int(space.shape[1])) for name, space in spaces if _is_picture(space)}
+
+    def check_model(self, model: mujoco.MjModel) -> None:
+        """Compare a scene's model with the environment's: a state of one must be a state of the other.
+
+        Raises:
+            GymError: If they are of different sizes.
+        """
+        for noun in ("nq", "nv", "nu", "na", "nmocap", "nbody", "ngeom", "nsite", "ncam"):
+            here, there = getattr(self.model, noun), getattr(model, noun)
+            if here != there:
+                raise GymError(
+                    f"The scene's model is not that of environment {self.name} ({noun} is {there}, not {here}): the "
+                    f"package was changed, or the scene; open gym:{self.name} anew."
+                )
 
     def reset(self, seed: int) -> Seen:
         """Begin the episode of this seed.
@@ -201,14 +215,14 @@ def _blank(height: int = 240, width: int = 320, *_: object, **__: object) -> Ima
     return np.zeros((height, width, 3), np.uint8)
 
 
-def _spaces(space: Any) -> Iterator[Any]:
-    """All spaces that are not made of others."""
-    if hasattr(space, "spaces"):
-        parts = space.spaces.values() if isinstance(space.spaces, Mapping) else space.spaces
-        for part in parts:
-            yield from _spaces(part)
+def _named_spaces(name: str, space: Any) -> Iterator[tuple[str, Any]]:
+    """All spaces that are not made of others, with the innermost name of each."""
+    parts = getattr(space, "spaces", None)
+    if isinstance(parts, Mapping):
+        for inner, part in parts.items():
+            yield from _named_spaces(inner, part)
     else:
-        yield space
+        yield name, space
 
 
 def _is_picture(space: Any) -> bool:

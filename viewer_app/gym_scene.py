@@ -194,7 +194,6 @@ def _text(environment: Environment, targets: list[_Target], site: str) -> str:
     model, name = environment.model, environment.name
     if not site:
         raise GymError(f"Environment {name}: its joints carry no site with a name, which whiskers start from.")
-    height, width = environment.picture_size or _PICTURE
     lines = [
         "# Written by Whiskers from what it found in the environment. Joints are in MuJoCo's own units [rad or m], but",
         "# for those with a scale: there the joint's target is value * scale + offset.",
@@ -215,10 +214,17 @@ def _text(environment: Environment, targets: list[_Target], site: str) -> str:
         scale, offset = _plain(target.scale), _plain(target.offset)
         if (scale, offset) != (1.0, 0.0):
             lines.append(f"scale = {scale!r}\noffset = {offset!r}")
-    for camera in range(model.ncam):
-        if model.camera(camera).name:
-            lines.append(f"\n[cameras.{json.dumps(model.camera(camera).name)}]\nwidth = {width}\nheight = {height}")
+    for camera, (height, width) in _cameras(environment).items():
+        lines.append(f"\n[cameras.{json.dumps(camera)}]\nwidth = {width}\nheight = {height}")
     return "\n".join(lines) + "\n"
+
+
+def _cameras(environment: Environment) -> dict[str, tuple[int, int]]:
+    """The cameras that the environment observes, to (height, width); all of the model where it observes none. [px]"""
+    model, pictures = environment.model, environment.pictures
+    names = [name for camera in range(model.ncam) if (name := model.camera(camera).name)]
+    observed = {name: pictures[name] for name in names if name in pictures}
+    return observed or dict.fromkeys(names, next(iter(pictures.values()), _PICTURE))
 
 
 def _plain(measured: float) -> float:

@@ -12,6 +12,7 @@ import mujoco
 import numpy as np
 
 from viewer_app.gym_environment import Environment, Seen, fixed_fields, free_joint
+from viewer_app.scene import Scene
 from viewer_app.task import PROGRESS_SIZE
 from viewer_app.types import (
     Float32Array,
@@ -22,7 +23,7 @@ from viewer_app.types import (
     Readings,
     WhiskersError,
 )
-from viewer_app.world import STATE_SPEC, Pictures
+from viewer_app.world import STATE_SPEC, MujocoWorld, Pictures
 
 _OUTCOMES = ("", "success", "timeout", "ended")
 """`ended`: the environment ended the episode, and not by success."""
@@ -54,17 +55,21 @@ class GymWorld:
     physics state is restored, after a reset to the episode's seed. `gym_exactness.py` measures what each costs.
     """
 
-    def __init__(self, environment: Environment, site: str, pictures: Pictures | None = None) -> None:
+    def __init__(
+        self, environment: Environment, site: str, pictures: Pictures | None = None, max_steps: int | None = None
+    ) -> None:
         """
         Args:
             environment: Owned by the world from here on.
             site: The end effector's, in the environment's model; empty where nobody asks for its position.
             pictures: Renders the cameras; None for a world that nobody looks at.
+            max_steps: After how many control steps an episode ends; None is the environment's own limit.
 
         Raises:
             WhiskersError: If the environment raises.
         """
         self.environment = environment
+        self._max_steps = environment.max_steps if max_steps is None else max_steps
         self._pictures = pictures
         self._data = environment.data
         self._probe = mujoco.MjData(environment.model)
@@ -127,7 +132,7 @@ class GymWorld:
             return "success"
         if seen.over:
             return "ended"
-        return "timeout" if self._steps >= self.environment.max_steps else ""
+        return "timeout" if self._steps >= self._max_steps else ""
 
     def observe(self, cameras: Sequence[str]) -> Observation:
         """What the sensors show now, without a prompt."""
@@ -143,12 +148,14 @@ class GymWorld:
         return self._pictures.pictures(snapshot, cameras)
 
     def snapshot(self) -> FloatArray:
-        """Progress, then MuJoCo's integration state; all else is remembered under these numbers. Shape (z,)."""
+        """Progress, much as `task.Progress` has it, then MuJoCo's integration state. All else is remembered under these
+        numbers. Shape (z,)."""
         model = self.environment.model
         numbers = np.zeros(PROGRESS_SIZE + mujoco.mj_stateSize(model, STATE_SPEC))
         seen = self._seen
         # The seed decides what an environment draws at reset, such as a goal, which the physics state may not hold.
-        numbers[:5] = (_OUTCOMES.index(self._outcome), self._steps, seen.success, seen.reward, self._seed)
+        numbers[1:4] = (_OUTCOMES.index(self._outcome), self._steps, seen.success)
+        numbers[5:7] = (seen.reward, self._seed)
         mujoco.mj_getState(model, self._data, numbers[PROGRESS_SIZE:], STATE_SPEC)
         self._remember(numbers.tobytes())
         return numbers
@@ -160,7 +167,7 @@ class GymWorld:
             WhiskersError: If the environment cannot be observed without a step.
         """
         environment, data = self.environment, self._data
-        outcome, steps, success, reward, seed = (float(each) for each in snapshot[:5])
+        _, outcome, steps, success, _, reward, seed = (float(each) for each in snapshot[:PROGRESS_SIZE])
         whole = self._whole.get(snapshot.tobytes())
         if whole is None:
             environment.reset(int(seed))
@@ -243,3 +250,24 @@ class GymWorld:
         while self._whole_size > _REMEMBERED:
             _, oldest = self._whole.popitem(last=False)
             self._whole_size -= oldest.nbytes
+
+
+class ClosedWorld(MujocoWorld):
+    """The world of an environment that cannot be opened here. It can be looked at, and takes no step."""
+
+    def __init__(self, scene: Scene, pictures: Pictures | None, reason: WhiskersError) -> None:
+        """
+        Args:
+            scene: Of the environment.
+            pictures: Renders the cameras.
+            reason: Why it cannot be opened.
+        """
+        super().__init__(scene, pictures)
+        self._reason = reason
+
+    def step(self, action: Float32Array) -> None:
+        """
+        Raises:
+            WhiskersError: Always: why the environment is not open.
+        """
+        raise WhiskersError(str(self._reason))

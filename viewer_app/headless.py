@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from viewer_app.commands import Ask, ResetEpisode, Run
 from viewer_app.engine import Engine
 from viewer_app.gym_environment import Environment
-from viewer_app.gym_world import GymWorld
+from viewer_app.gym_world import ClosedWorld, GymWorld
 from viewer_app.lane import Lane
 from viewer_app.lane_settings import LaneCommand, in_lane
 from viewer_app.questions import Answer, Occlusion, Question
@@ -77,7 +77,7 @@ def open_lanes(
     lent = _Lent(cameras)
     try:
         lanes = [
-            Lane(scene, _world(scene, lent if number else cameras), policy, seed)
+            Lane(scene, _world(scene, lent if number else cameras, policy is not None), policy, seed)
             for number, policy in enumerate(policies)
         ]
     except WhiskersError:
@@ -86,16 +86,28 @@ def open_lanes(
     return Engine(scene, lanes, publish)
 
 
-def _world(scene: Scene, pictures: Pictures) -> World:
+def _world(scene: Scene, pictures: Pictures, driven: bool) -> World:
     """What steps a scene.
 
     Raises:
-        WhiskersError: If it is an environment that cannot be opened.
+        WhiskersError: If it is an environment that cannot be opened, and something is to drive it.
     """
     spec = scene.spec
-    if spec.environment:
-        return GymWorld(Environment(spec.environment), spec.end_effector_site, pictures)
-    return MujocoWorld(scene, pictures)
+    if not spec.environment:
+        return MujocoWorld(scene, pictures)
+    try:
+        environment = Environment(spec.environment)
+        try:
+            environment.check_model(scene.model)
+        except WhiskersError:
+            environment.close()
+            raise
+        return GymWorld(environment, spec.end_effector_site, pictures, spec.task.max_steps)
+    except WhiskersError as error:
+        if driven:
+            raise
+        # A recording can be looked at without the package that it was made with.
+        return ClosedWorld(scene, pictures, error)
 
 
 class _Lent:

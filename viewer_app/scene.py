@@ -357,6 +357,11 @@ class Scene:
                     f"Scene {self.spec.name}: joint {joint.name!r} has no range in the model, which the unit "
                     f"{joint.unit} needs."
                 )
+            if ((joint.scale, joint.offset) != (1.0, 0.0) and joint.unit != "radians") or joint.scale == 0:
+                raise SceneError(
+                    f"Scene {self.spec.name}: joint {joint.name!r} has scale {joint.scale:g} and offset "
+                    f"{joint.offset:g} with unit {joint.unit}; they go with radians, and the scale must not be 0."
+                )
             match joint.unit:
                 case "range_100":
                     scale.append((high - low) / 200)
