@@ -47,7 +47,7 @@ LADDER = (
     ("engine", "lane_settings"),
     ("headless", "lane_spec"),
     ("gui",),
-    ("batch", "export", "terminal", "command_line", "shown_cameras", "doctor_trial"),
+    ("batch", "export", "teacher_figure", "terminal", "command_line", "shown_cameras", "doctor_trial"),
     ("exporting",),
     ("wiring",),
     ("dataset_command", "teacher_command"),

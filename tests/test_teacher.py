@@ -22,6 +22,7 @@ from viewer_app.questions import Answers
 from viewer_app.scene import Scene
 from viewer_app.smoothness import acceleration_of, at_seams
 from viewer_app.teacher import evaluate
+from viewer_app.teacher_figure import curves, write_curves
 from viewer_app.teacher_tables import figures, write_tables
 from viewer_app.types import Float32Array, Observation, WhiskersError
 from viewer_app.view import OverlayChoice
@@ -262,6 +263,20 @@ def test_the_tables_hold_the_figures(scene: Scene, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(WhiskersError, match="cannot be written"):
         write_tables(tmp_path / "file" / "below", found)
+
+
+@pytest.mark.core
+def test_the_curves_are_the_reports(scene: Scene, tmp_path: Path) -> None:
+    """Each joint's curves hold its errors, frame by frame and row by row, and the file is a picture."""
+    shown = demonstration(scene)
+    found = evaluate(Scripted(scene, repeating(shown, lambda *_: in_units(scene, 0, 4.0)), CHUNK, EXECUTED), shown)
+    over_time, over_rows = curves(found).axes
+    for joint in range(len(found.joint_names)):
+        assert np.array_equal(over_time.lines[joint].get_ydata(), found.by_frame[:, joint])
+        assert np.array_equal(over_rows.lines[joint].get_ydata(), found.by_row[:, joint])
+    assert write_curves(tmp_path / "curves.png", found).read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(WhiskersError, match="cannot be written"):
+        write_curves(tmp_path / "nowhere" / "curves.png", found)
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from recordings.folder import LaneSnippet, is_recording, save
 from viewer_app.command_line import Run, given
 from viewer_app.scene import Scene
 from viewer_app.teacher import evaluate
+from viewer_app.teacher_figure import write_curves
 from viewer_app.teacher_report import TeacherReport
 from viewer_app.teacher_tables import figures, write_tables
 from viewer_app.terminal import load_policy, new_folder, progress_bar, say, stop_on_interrupt, tell, write_summary
@@ -125,6 +126,7 @@ def _evaluate(
             trace = found.trace
             save(folder, scene, [LaneSnippet(Snippet(trace, len(trace)))], [trace.policy] if trace.policy else [])
             write_tables(folder, found)
+            write_curves(folder / "curves.png", found)
             done.append(_Evaluated(episode, found, folder))
     frames = sum(len(each.report.frames) for each in done)
     if frames < total:
