@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench dataset train train-pi0 pictures constraints clean
+.PHONY: help demo test test-all test-core check bench dataset train train-pi0 pictures constraints clean
 
 PYTHON := .venv/bin/python
 MUJOCO_4_PYTHON := .venv-mujoco4/bin/python
@@ -25,9 +25,16 @@ demo: $(RUN_STAMP)  ## set up everything and open the demo; without a display: a
 	@$(PYTHON) -m viewer_app demo
 
 test: check $(MUJOCO_4_STAMP)  ## lint, types, all tests with the real window, and the core once more on MuJoCo 4
+	@$(MAKE) --no-print-directory --jobs=2 test-all test-core
+
+# Side by side: hardly a test needs more than one core.
+test-all:
 	$(UNSEEN) $(PYTHON) -m pytest $(TESTS)
-	@echo "The core on MuJoCo 4:"
-	$(MUJOCO_4_PYTHON) -m pytest -m core $(TESTS)
+
+test-core:
+	@if $(MUJOCO_4_PYTHON) -m pytest -m core $(TESTS) > .venv-mujoco4/tests.log 2>&1; then \
+	    echo; echo "The core on MuJoCo 4: $$(tail -n 1 .venv-mujoco4/tests.log)"; \
+	else cat .venv-mujoco4/tests.log; exit 1; fi
 
 check: $(DEV_STAMP)  ## lint and types
 	$(PYTHON) -m ruff check .

@@ -100,7 +100,7 @@ def test_help_names_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert stop.value.code == 0
     out, err = capsys.readouterr()
-    assert "{demo,view,run,compare,export,bench}" in out
+    assert "{demo,view,run,compare,export,doctor,bench}" in out
     assert err == ""
 
 
