@@ -24,7 +24,6 @@ from viewer_app.ranges import ranges_of
 from viewer_app.scene import Scene
 from viewer_app.view import Focus, resolve
 
-core = pytest.mark.core
 RISING = np.array(range(10), np.float64)
 TEN = Divergence(2, RISING, None, np.asarray(RISING / 2, np.float64))
 
@@ -34,7 +33,6 @@ def scene() -> Scene:
     return Scene.load("so101")
 
 
-@core
 def test_a_curve_keeps_its_peaks_however_narrow_the_strip() -> None:
     """Every value is drawn where its step and its size say; of thousands of steps the peaks are kept."""
     box = (50.0, 10.0, 200.0, 80.0)
@@ -48,7 +46,6 @@ def test_a_curve_keeps_its_peaks_however_narrow_the_strip() -> None:
         assert np.isclose(thin, (50 + 200 * step / 5000, 10 + 80 * height)).all(axis=1).any()
 
 
-@core
 def test_the_threshold_is_always_in_sight() -> None:
     """The axes end at a round number above every curve and above the threshold."""
     far = Divergence(1, np.array([0.0, 130.0]), np.array([0.0, 3.0]), np.zeros(2))
@@ -56,14 +53,12 @@ def test_the_threshold_is_always_in_sight() -> None:
     assert tops_of((far, TEN), 400.0) == (500.0, 500.0)
 
 
-@core
 def test_a_step_that_a_lane_never_reached_is_a_dash() -> None:
     """Distances are told where both lanes were, and of an object only where there is one."""
     assert apart_cells(TEN, 12.34, 9) == ("9.0", "-", "4.5", "12.3")
     assert apart_cells(TEN, None, 10) == ("-", "-", "-", "-")
 
 
-@core
 def test_a_lane_is_told_in_a_row(scene: Scene) -> None:
     """Policy, step, outcome and execution mode are those of the lane, not of the one looked at."""
     engine = engine_of(scene, 16, Leaning(scene, "one", 0), Leaning(scene, "two", 4))
@@ -82,7 +77,6 @@ def test_a_lane_is_told_in_a_row(scene: Scene) -> None:
     assert "missed goal" in row.about
 
 
-@core
 def test_only_other_policies_that_are_there_can_be_asked(scene: Scene) -> None:
     """A lane whose policy still loads is named; an answer counts for its own moment and lane alone."""
     engine = engine_of(scene, 16, Leaning(scene, "one", 0), Leaning(scene, "two", 4))
@@ -96,7 +90,6 @@ def test_only_other_policies_that_are_there_can_be_asked(scene: Scene) -> None:
     assert shadow_refusal(replace(frame, lanes=(frame.lanes[0], loading))).startswith("B not loaded yet")
 
 
-@core
 def test_ranges_are_told_with_the_digits_that_matter() -> None:
     """Two decimals for normalised numbers, none for hundreds; no minus before a zero; and words for what is none."""
     assert range_words(-1.234, 0.5) == "-1.23 .. 0.50"
@@ -106,7 +99,6 @@ def test_ranges_are_told_with_the_digits_that_matter() -> None:
     assert range_words(-np.inf, np.inf) == "no limit"
 
 
-@core
 def test_the_banner_names_the_lane_that_is_scaled_wrongly(scene: Scene) -> None:
     """One sentence for the lane that has a fault, with its letter, and none for those in order."""
     engine = engine_of(scene, 16, Leaning(scene, "one", 0), Unscaled(scene, "two"))
@@ -117,7 +109,6 @@ def test_the_banner_names_the_lane_that_is_scaled_wrongly(scene: Scene) -> None:
     assert alarms_in(resolve(engine.view(), Focus())) == ()
 
 
-@core
 def test_an_action_past_the_actuator_is_marked(scene: Scene) -> None:
     """Beyond what the actuator takes by more than rounding."""
     engine = engine_of(scene, 16, Leaning(scene, "one", 0))

@@ -20,13 +20,9 @@ from tests.denoising_policy import planted
 from tests.told import told_by
 from viewer_app.insight import Settled
 
-core = pytest.mark.core
-
-
 # The table.
 
 
-@core
 def test_the_table_has_a_row_for_each_step_and_the_chunk() -> None:
     """Each row says its step's own numbers; in the last one, the chunk itself, every distance is 0."""
     rows = rows_of(planted(7, 4))
@@ -36,7 +32,6 @@ def test_the_table_has_a_row_for_each_step_and_the_chunk() -> None:
     assert {len(row) for row in rows} == {len(HEAD)}
 
 
-@core
 def test_what_is_not_known_is_a_dash() -> None:
     """Without the model's numbers, the estimates and further draws a row keeps its places, and invents nothing."""
     none = np.full(5, np.nan)
@@ -49,7 +44,6 @@ def test_what_is_not_known_is_a_dash() -> None:
     assert "x0" not in chunk_words(found, 7)
 
 
-@core
 @pytest.mark.parametrize(
     ("time", "words"), [(1.0, "1.00"), (0.05, "0.05"), (0.0, "0.00"), (-0.0, "0.00"), (99.0, "99"), (990.0, "990")]
 )
@@ -61,14 +55,12 @@ def test_times_fit_flow_matching_and_diffusion(time: float, words: str) -> None:
 # Words.
 
 
-@core
 def test_a_chunk_says_whose_it_is_and_how_early_it_settled() -> None:
     """The line names the step itself, or the one whose chunk it is, and both settled steps."""
     assert chunk_words(planted(7), 7) == "step 7: settled at 39 of 40 steps, x0 at 33"
     assert chunk_words(planted(7), 9).startswith("chunk of step 7: ")
 
 
-@core
 def test_the_slider_says_what_is_drawn() -> None:
     """The distance is that of what is drawn, sample or estimate; the last step is the chunk in either case."""
     found = planted(7, 4)
@@ -81,7 +73,6 @@ def test_the_slider_says_what_is_drawn() -> None:
 # Curves.
 
 
-@core
 def test_curves_end_at_the_chunk() -> None:
     """Every curve has a value at each denoising step, and is 0 at the last; draws are known in millimetres only."""
     found = planted(7, 10)
@@ -93,7 +84,6 @@ def test_curves_end_at_the_chunk() -> None:
     assert len(in_model_units(found).draws) == 0
 
 
-@core
 @pytest.mark.parametrize("last", [1, 4, 10, 50, 100, 1000])
 def test_ticks_are_few(last: int) -> None:
     """However many denoising steps there are, a few of them, evenly spaced from the noise on, are named."""
@@ -104,7 +94,6 @@ def test_ticks_are_few(last: int) -> None:
     assert last - ticks[-1] < ticks[1]
 
 
-@core
 @pytest.mark.parametrize("top", [0.0, 0.03, 9.0, 210.0, 438.0, 1000.0])
 def test_the_axis_is_as_high_as_its_curves(top: float) -> None:
     """The plot is filled by its highest curve; a few round values beside it, 0 among them, are within it."""
@@ -118,7 +107,6 @@ def test_the_axis_is_as_high_as_its_curves(top: float) -> None:
 # Play.
 
 
-@core
 def test_steps_play_in_order_and_end_at_the_last() -> None:
     """They go on from the step looked at at their rate, and stop at the chunk; from there, or from all of them, they
     begin with the noise."""
@@ -144,7 +132,6 @@ def painted(settled: list[Settled], width: int = 100, height: int = 43) -> NDArr
     return pixels[:, :, 0]
 
 
-@core
 def test_each_chunk_stands_at_its_step_and_as_high_as_it_took_long() -> None:
     """A chunk that took all denoising steps stands at the top, one for which noise was enough at the bottom, in the
     column of its control step; the x0 estimate lies over the sample."""
@@ -155,7 +142,6 @@ def test_each_chunk_stands_at_its_step_and_as_high_as_it_took_long() -> None:
     assert set(np.flatnonzero((picture > 0.2).any(axis=0))) == {20, 21, 22, 60, 61, 62}
 
 
-@core
 def test_thousands_of_chunks_stay_in_the_picture() -> None:
     """More chunks than columns mark every column, and those past the right edge stand at it."""
     many = [Settled(k, 10, k % 11, 10 - k % 11) for k in range(3000)]
@@ -165,7 +151,6 @@ def test_thousands_of_chunks_stay_in_the_picture() -> None:
     assert painted([]).max() == np.float32(0.1)
 
 
-@core
 def test_all_chunks_are_summed_up_in_shares_of_their_own_steps() -> None:
     """Chunks of other numbers of denoising steps are compared by their shares; without any the line says what to do."""
     settled = [Settled(0, 10, 5, 2), Settled(6, 4, 4, 1), Settled(12, 10, 6, 3)]
@@ -177,7 +162,6 @@ def test_all_chunks_are_summed_up_in_shares_of_their_own_steps() -> None:
     assert words_of(settled[1]) == "chunk of step 6: within 10 mm at 4 of 4 steps, x0 at 1"
 
 
-@core
 def test_the_chunk_under_the_mouse_is_the_nearest_within_reach() -> None:
     """Pointing finds the nearest chunk, and none where all are farther than the reach."""
     settled = [Settled(step, 10, 5, 2) for step in (0, 20, 60)]
