@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, assert_never
 from policies.process import Failed, Loaded, Loading, PolicyProcess
 from policies.progress import LoadingCancelledError
 from recordings.camera_memory import CameraMemory
-from recordings.dataset_in import is_dataset, open_dataset
 from recordings.folder import Recording, is_recording, open_recording, save, snippets_of
 from recordings.recent import RecentFiles
 from recordings.recorder import Recorder
@@ -129,6 +128,9 @@ class SessionFiles:
             place = place.parent
         elif place.is_file() and place.name == "info.json":
             place = place.parents[1]
+        # Imported when somebody opens something: datasets bring libraries that the window would wait for.
+        from recordings.dataset_in import is_dataset
+
         source = str(place) if place.exists() else path
         if is_recording(place):
             return self.recorded_session(place)
@@ -138,6 +140,8 @@ class SessionFiles:
 
     def _first_episode(self, source: str) -> Session:
         """A dataset's first episode, in the scene that is shown."""
+        from recordings.dataset_in import open_dataset
+
         dataset = open_dataset(source)
         first = dataset.episodes[0].index
         demonstration = dataset.open(first, self._scene if self._scene is not None else Scene.load(_SCENE))
@@ -286,6 +290,8 @@ class SessionFiles:
             asked: Of `teacher.evaluate`.
         """
         self._scene = demonstration.scene
+        from recordings.dataset_in import is_dataset
+
         if is_dataset(demonstration.source):  # `open` takes no hub id of a dataset that is not on this disk.
             self._remember(demonstration.source)
         recorder = _SessionRecorder(self)
