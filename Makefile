@@ -81,7 +81,7 @@ $(RUN_STAMP): pyproject.toml constraints.txt
 
 $(DEV_STAMP): $(RUN_STAMP)
 	@.ci/system-libraries test
-	@"$$(.ci/uv)" pip install --quiet --python $(PYTHON) --constraints constraints.txt --editable '.[dev,train]'
+	@"$$(.ci/uv)" pip install --quiet --python $(PYTHON) --constraints constraints.txt --editable '.[dev,train,environments,remote,peft]'
 	@touch $@
 
 # The core without torch, lerobot and Dear PyGui, on the newest MuJoCo: seconds to install.

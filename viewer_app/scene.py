@@ -25,6 +25,10 @@ GYM = "gym:"
 """What the name of a Gymnasium environment's scene begins with."""
 
 Unit = Literal["range_100", "range_0_100", "degrees", "radians"]
+ActionKind = Literal["joints", "end_effector", "environment"]
+Rotation = Literal["none", "quaternion", "rotation_vector"]
+Reference = Literal["commanded", "measured"]
+StateKind = Literal["joints", "end_effector", "environment"]
 
 
 class SceneError(WhiskersError):
@@ -49,6 +53,43 @@ class JointSpec:
 
 
 @dataclass(frozen=True)
+class ActionSpec:
+    """What the numbers of an action are, where they are not the targets of the scene's joints."""
+
+    kind: ActionKind = "joints"
+    """joints: the target of each joint. end_effector: a target pose of the end effector, in the world frame, that
+    inverse kinematics turns into targets of the joints. environment: what the Gymnasium environment makes of them."""
+    names: tuple[str, ...] = ()
+    """With the kind environment: what each number is called."""
+    low: tuple[float, ...] = ()
+    """With the kind environment: the least that each number may be, where it declares that."""
+    high: tuple[float, ...] = ()
+    rotation: Rotation = "none"
+    """With the kind end_effector: how the numbers after the position turn it. quaternion: w, x, y, z."""
+    relative: bool = False
+    """With the kind end_effector: whether the pose is a change: added to a position, turned about the world's axes."""
+    reference: Reference = "commanded"
+    """Of a relative pose: where the last action wanted the end effector, or where it is."""
+    position_scale: float = 1.0
+    """[m per unit]"""
+    rotation_scale: float = 1.0
+    """Of a rotation vector. [rad per unit]"""
+    direct: tuple[str, ...] = ()
+    """With the kind end_effector: the joints, in scene units, that the numbers after the pose command themselves: a
+    gripper. Inverse kinematics leaves them alone."""
+
+
+@dataclass(frozen=True)
+class StateSpec:
+    """What the numbers of proprioception are, where they are not the scene's joints."""
+
+    kind: StateKind = "joints"
+    """end_effector: laid out as an absolute end-effector action. environment: what the Gymnasium environment says."""
+    names: tuple[str, ...] = ()
+    """With the kind environment: what each number is called."""
+
+
+@dataclass(frozen=True)
 class CameraSpec:
     """One camera that a policy can look through."""
 
@@ -56,6 +97,11 @@ class CameraSpec:
     """[px]"""
     height: int
     """[px]"""
+    depth: tuple[float, float] = (0.0, 0.0)
+    """For a depth camera: the nearest and the farthest distance that it tells apart. Its picture is grey, black at the
+    nearest and white at the farthest, as LeRobot's datasets keep depth in 8 bits. (0, 0) for a colour camera. [m]"""
+    turned: bool = False
+    """Whether the policy is shown the picture upside down and mirrored, as some environments do."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +144,12 @@ class SceneSpec:
     model: str
     """MJCF file, relative to the text file."""
     end_effector_site: str
-    joints: tuple[JointSpec, ...]
-    """In the order of the action's and the state's dimensions."""
     cameras: Mapping[str, CameraSpec]
+    joints: tuple[JointSpec, ...] = ()
+    """In the order of the action's and the state's dimensions. Only where neither is of the joints may there be none.
+    """
+    action: ActionSpec = field(default_factory=ActionSpec)
+    state: StateSpec = field(default_factory=StateSpec)
     control_hz: float = 30.0
     """Control rate. [Hz]"""
     prompt: str = ""
@@ -167,6 +216,22 @@ def _spec_from(table: dict[str, object], path: Path) -> SceneSpec:
             case "Unit":
                 ok, result = value in get_args(Unit), value
                 text = " or ".join(get_args(Unit))
+            case "bool":
+                ok, result = isinstance(value, bool), value
+            case "tuple[float, ...]":
+                ok = isinstance(value, list)
+                ok = ok and all(isinstance(x, int | float) for x in cast(list[object], value))
+                result = tuple(float(cast(float, x)) for x in cast(list[object], value)) if ok else value
+            case "ActionKind" | "StateKind" | "Rotation" | "Reference":
+                valid = get_args(
+                    {"ActionKind": ActionKind, "StateKind": StateKind, "Rotation": Rotation}.get(text, Reference)
+                )
+                ok, result = value in valid, value
+                text = " or ".join(valid)
+            case "ActionSpec":
+                return build(ActionSpec, value, where)
+            case "StateSpec":
+                return build(StateSpec, value, where)
             case "tuple[JointSpec, ...]" | "tuple[SpawnSpec, ...]":
                 one = JointSpec if "Joint" in text else SpawnSpec
                 if not isinstance(value, list):
@@ -188,11 +253,33 @@ def _spec_from(table: dict[str, object], path: Path) -> SceneSpec:
         return result
 
     spec = build(SceneSpec, table, "scene")
-    if not spec.joints:
+    if not spec.joints and (spec.action.kind, spec.state.kind) != ("environment", "environment"):
         raise SceneError(f"Scene file {path}: at least one [[joints]] entry is needed.")
+    _check_kinds(spec, path)
     if spec.control_hz <= 0:
         raise SceneError(f"Scene file {path}: scene.control_hz must be above 0, found {spec.control_hz}.")
     return spec
+
+
+def _check_kinds(spec: SceneSpec, path: Path) -> None:
+    """
+    Raises:
+        SceneError: If what the action or the state is said to be does not go together.
+    """
+    action = spec.action
+    for field_, kind, names in (("action", action.kind, action.names), ("state", spec.state.kind, spec.state.names)):
+        if kind == "environment" and not (spec.environment and names):
+            raise SceneError(f"Scene file {path}: {field_}.kind environment needs {field_}.names and an environment.")
+        if kind != "environment" and names:
+            raise SceneError(f"Scene file {path}: {field_}.names goes with {field_}.kind environment.")
+    if any(len(bounds) not in (0, len(action.names)) for bounds in (action.low, action.high)):
+        raise SceneError(f"Scene file {path}: action.low and action.high need one number for each of action.names.")
+    if action.position_scale == 0 or action.rotation_scale == 0:
+        raise SceneError(f"Scene file {path}: action.position_scale and action.rotation_scale must not be 0.")
+    known = [joint.name for joint in spec.joints]
+    for name in action.direct:
+        if name not in known:
+            raise SceneError(f"Scene file {path}: action.direct names {name!r}; the joints are {', '.join(known)}.")
 
 
 class Scene:
@@ -257,8 +344,40 @@ class Scene:
         return tuple(joint.name for joint in self.spec.joints)
 
     @property
+    def commands_joints(self) -> bool:
+        """Whether number i of an action is the target of joint i, and number i of the state its position."""
+        return (self.spec.action.kind, self.spec.state.kind) == ("joints", "joints")
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        """What each number of an action is called. As many as `n_action`."""
+        action = self.spec.action
+        match action.kind:
+            case "joints":
+                return self.joint_names
+            case "end_effector":
+                return _pose_names(action.rotation) + action.direct
+            case "environment":
+                return action.names
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """What each number of proprioception is called. As many as `n_state`."""
+        match self.spec.state.kind:
+            case "joints":
+                return self.joint_names
+            case "end_effector":
+                return _pose_names(self.spec.action.rotation) + self.spec.action.direct
+            case "environment":
+                return self.spec.state.names
+
+    @property
     def n_action(self) -> int:
-        return len(self.spec.joints)
+        return len(self.action_names)
+
+    @property
+    def n_state(self) -> int:
+        return len(self.state_names)
 
     @property
     def control_dt(self) -> float:
@@ -382,6 +501,16 @@ class Scene:
         bounds = self.model.actuator_ctrlrange[self.ctrl_index].copy()
         bounds[~limited] = (-np.inf, np.inf)
         return cast(FloatArray, bounds)
+
+
+def _pose_names(rotation: Rotation) -> tuple[str, ...]:
+    match rotation:
+        case "none":
+            return ("x", "y", "z")
+        case "quaternion":
+            return ("x", "y", "z", "qw", "qx", "qy", "qz")
+        case "rotation_vector":
+            return ("x", "y", "z", "rx", "ry", "rz")
 
 
 def _compiled(path: Path) -> mujoco.MjModel:
