@@ -11,6 +11,7 @@ from enum import Enum, auto
 
 from viewer_app.camera_names import CameraMapping
 from viewer_app.commands import Command
+from viewer_app.doctor.finding import Finding
 from viewer_app.video_order import VideoOrder
 from viewer_app.view import Look
 
@@ -32,6 +33,7 @@ class Action(Enum):
     RESET_EPISODE = auto()
     BRANCH = auto()
     BOOKMARK = auto()
+    UNDO_MOVE = auto()
     RESET_LANE = auto()
     RESET_POLICY = auto()
     CANCEL = auto()
@@ -42,6 +44,9 @@ class Action(Enum):
     ASK_ENSEMBLE = auto()
     ASK_DENOISING = auto()
     ASK_SHADOW = auto()
+    ASK_XRAY = auto()
+    TRY_CHECKPOINT = auto()
+    STOP_TRIAL = auto()
     FREE_CAMERA = auto()
     PREVIOUS_CAMERA = auto()
     NEXT_CAMERA = auto()
@@ -66,6 +71,8 @@ class Action(Enum):
     TOGGLE_SHADOW = auto()
     TOGGLE_TICKS = auto()
     TOGGLE_GRIPPER = auto()
+    TOGGLE_TARGET = auto()
+    TOGGLE_PUSHES = auto()
     TAB_JOINTS = auto()
     TAB_CHUNK = auto()
     TAB_INPUTS = auto()
@@ -73,6 +80,8 @@ class Action(Enum):
     TAB_FINDINGS = auto()
     TAB_DENOISING = auto()
     TAB_COMPARE = auto()
+    TAB_DOCTOR = auto()
+    TAB_OBJECTS = auto()
     TOGGLE_PANELS = auto()
     FULLSCREEN = auto()
     LARGER_TEXT = auto()
@@ -100,6 +109,8 @@ class Tab(Enum):
     FINDINGS = "Findings"
     DENOISING = "Denoise"
     COMPARE = "Compare"
+    DOCTOR = "Doctor"
+    OBJECTS = "Objects"
 
 
 @dataclass(frozen=True)
@@ -131,6 +142,7 @@ ACTIONS: tuple[ActionEntry, ...] = (
     ActionEntry(Action.RESET_LANE, _EPISODE, "Reset the episode of this lane alone; it then catches up", ()),
     ActionEntry(Action.BRANCH, _EPISODE, "Branch from the step looked at", ("Ctrl+B",)),
     ActionEntry(Action.BOOKMARK, _EPISODE, "Bookmark the step looked at, or find bookmarks", ("Ctrl+M",)),
+    ActionEntry(Action.UNDO_MOVE, _EPISODE, "Put back what was moved last", ("Ctrl+Z",)),
     ActionEntry(Action.RESET_POLICY, _EPISODE, "Reset the policy now: ask for a new chunk", ()),
     ActionEntry(Action.CANCEL, _EPISODE, "Cancel the loading, the policy call in progress, or the question", ()),
     ActionEntry(Action.ASK_INPUTS, _ASK, "What does each input do here?", ()),
@@ -140,6 +152,9 @@ ACTIONS: tuple[ActionEntry, ...] = (
     ActionEntry(Action.ASK_ENSEMBLE, _ASK, "What if it ensembled over time here?", ()),
     ActionEntry(Action.ASK_DENOISING, _ASK, "How does its chunk come out of noise here? (denoising)", ()),
     ActionEntry(Action.ASK_SHADOW, _ASK, "What would the other policies do here? (shadow)", ()),
+    ActionEntry(Action.ASK_XRAY, _ASK, "What does each step of its processors do here? (x-ray)", ()),
+    ActionEntry(Action.TRY_CHECKPOINT, _ASK, "Have the doctor try the checkpoint, beside the session", ()),
+    ActionEntry(Action.STOP_TRIAL, _ASK, "Stop the doctor's trial", ()),
     ActionEntry(Action.FREE_CAMERA, _LOOK, "Free camera", ("Escape",)),
     ActionEntry(Action.PREVIOUS_CAMERA, _LOOK, "Previous camera of the scene", ("[",)),
     ActionEntry(Action.NEXT_CAMERA, _LOOK, "Next camera of the scene", ("]",)),
@@ -164,6 +179,8 @@ ACTIONS: tuple[ActionEntry, ...] = (
     ActionEntry(Action.TOGGLE_SHADOW, _LOOK, "Show or hide what the other policies would do here", ()),
     ActionEntry(Action.TOGGLE_TICKS, _LOOK, "Show or hide the orientation along the whisker", ()),
     ActionEntry(Action.TOGGLE_GRIPPER, _LOOK, "Show or hide the gripper's opening along the whisker", ()),
+    ActionEntry(Action.TOGGLE_TARGET, _LOOK, "Show or hide where end-effector actions ask the hand to be", ()),
+    ActionEntry(Action.TOGGLE_PUSHES, _LOOK, "Show or hide what pushes the robot or an object", ()),
     ActionEntry(Action.TAB_JOINTS, _WINDOW, "Tab: joints", ("Ctrl+1",)),
     ActionEntry(Action.TAB_CHUNK, _WINDOW, "Tab: chunk", ("Ctrl+2",)),
     ActionEntry(Action.TAB_INPUTS, _WINDOW, "Tab: inputs", ("Ctrl+3",)),
@@ -171,6 +188,8 @@ ACTIONS: tuple[ActionEntry, ...] = (
     ActionEntry(Action.TAB_FINDINGS, _WINDOW, "Tab: findings", ("Ctrl+5",)),
     ActionEntry(Action.TAB_DENOISING, _WINDOW, "Tab: denoising", ("Ctrl+6",)),
     ActionEntry(Action.TAB_COMPARE, _WINDOW, "Tab: compare", ("Ctrl+7",)),
+    ActionEntry(Action.TAB_DOCTOR, _WINDOW, "Tab: doctor", ("Ctrl+8",)),
+    ActionEntry(Action.TAB_OBJECTS, _WINDOW, "Tab: objects", ("Ctrl+9",)),
     ActionEntry(Action.TOGGLE_PANELS, _WINDOW, "Show or hide the side panels", ("Tab",)),
     ActionEntry(Action.FULLSCREEN, _WINDOW, "Full screen", ("F11",)),
     ActionEntry(Action.LARGER_TEXT, _WINDOW, "Larger text", ("Ctrl+=",)),
@@ -196,6 +215,8 @@ TABS: dict[Action, Tab] = {
     Action.TAB_FINDINGS: Tab.FINDINGS,
     Action.TAB_DENOISING: Tab.DENOISING,
     Action.TAB_COMPARE: Tab.COMPARE,
+    Action.TAB_DOCTOR: Tab.DOCTOR,
+    Action.TAB_OBJECTS: Tab.OBJECTS,
 }
 
 PRESETS: tuple[Action, ...] = (
@@ -286,10 +307,35 @@ class MapCameras:
 
 
 @dataclass(frozen=True)
+class Mend:
+    """Mend what the doctor found, for this session."""
+
+    finding: Finding
+    lane: int = 0
+
+
+@dataclass(frozen=True)
 class Settle:
     """Do not offer a session that ended without being closed again."""
 
     path: str
+
+
+@dataclass(frozen=True)
+class SaveStart:
+    """Save where everything is at the moment looked at."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class UseStart:
+    """Put everything where it was saved."""
+
+    name: str
+    """Empty is where the seed puts things."""
+    begin: bool
+    """Whether to begin episodes there, this one anew; otherwise it is put there before the next step."""
 
 
 Request = (
@@ -304,6 +350,9 @@ Request = (
     | ShowTab
     | AddressLanes
     | MapCameras
+    | SaveStart
+    | UseStart
+    | Mend
 )
 Send = Callable[[Request], None]
 """How a panel asks for something. It only enqueues, and may be called from any callback."""

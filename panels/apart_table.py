@@ -16,7 +16,7 @@ from viewer_app.insight import Comparison, Divergence, lane_letter
 _TITLES = (
     ("gripper\n[mm]", "Distance of the end effectors"),
     ("object\n[mm]", "Distance of the task's objects"),
-    ("joint\n[deg]", "Largest difference of any measured joint"),
+    ("joint\n[deg]", "Largest difference of any measured joint that turns"),
     ("plan\n[mm]", "Largest distance of the whiskers, both from the pose of A's arm at the step looked at"),
     ("apart\nfrom step", "The first step at which grippers or objects are farther apart than the threshold"),
 )
@@ -33,7 +33,7 @@ def apart_cells(divergence: Divergence, plan: float | None, step: int) -> tuple[
     known = step < len(divergence.tip)
     tip = figure(float(divergence.tip[step])) if known else "-"
     thing = figure(float(divergence.object[step])) if known and divergence.object is not None else "-"
-    joint = figure(float(divergence.joints[step])) if known else "-"
+    joint = figure(float(divergence.joints[step])) if known and divergence.joints is not None else "-"
     return tip, thing, joint, "-" if plan is None else figure(plan)
 
 

@@ -24,6 +24,7 @@ from viewer_app.questions import (
     Question,
     Samples,
     Shadow,
+    XRay,
 )
 from viewer_app.view import Frame, Show
 
@@ -60,6 +61,8 @@ def question_words(question: Question) -> str:
             return "denoising steps"
         case Shadow():
             return "another lane's policy"
+        case XRay():
+            return "processor x-ray"
         case _:
             assert_never(question)
 

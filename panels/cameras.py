@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import batched
 
 import dearpygui.dearpygui as dpg
 import numpy as np
@@ -13,14 +14,31 @@ from panels.heat import HeatMap, MapKind, absent_words, coloured, lay_over, map_
 from panels.style import ACCENT, BAD, DIM, FAINT, LINE, RAISED, TEXT, Metrics, Rgba, Tag, heading, hint, text_width
 from panels.writing import fitted, write, write_value
 from viewer_app.blinding import STATE, Blind, BlindSetting
+from viewer_app.channels import without_prefix
 from viewer_app.commands import SetBlinding
 from viewer_app.questions import Answers, Attention, Occlusion
-from viewer_app.scene import Scene
+from viewer_app.scene import CameraSpec, Scene
 from viewer_app.types import Float32Array, ImageArray
 from viewer_app.view import Frame
 
 _OFF = "shown"
 _MODES = [_OFF, *(mode.value for mode in Blind)]
+
+
+_BESIDE = 4
+"""So many tiles stand beside one another at most: more are too narrow to be seen, and go below."""
+_ROWS = 2
+"""So many rows of tiles have room; more scroll."""
+_SAMPLE = "proprioception"
+_TITLE = 27
+"""Height of a tile's title, and the gap below it. [px]"""
+
+
+def tile_grid(count: int) -> tuple[int, int, int]:
+    """Columns and rows of so many tiles, and how many of the rows have room."""
+    columns = min(max(count, 1), _BESIDE)
+    rows = -(-max(count, 1) // columns)
+    return columns, rows, min(rows, _ROWS)
 
 
 def tile_size(room_width: int, room_height: int, count: int, aspect: float, gap: int) -> tuple[int, int]:
@@ -41,11 +59,14 @@ def tile_size(room_width: int, room_height: int, count: int, aspect: float, gap:
 class _Tile:
     """One camera."""
 
-    def __init__(self, name: str, send: Send) -> None:
+    def __init__(self, name: str, short: str, camera: CameraSpec, send: Send) -> None:
         self.name = name
+        self._short = short  # without what all cameras' names begin with
+        self.shown_name = name
         with dpg.group() as self.group:
             with dpg.group(horizontal=True):
                 self.title = dpg.add_text(name)
+                hint("\n".join(filter(None, (name, _kind_words(camera)))))
                 self.combo = dpg.add_combo(
                     _MODES,
                     default_value=_OFF,
@@ -61,8 +82,12 @@ class _Tile:
         self._metrics = Metrics(1.0)
         self._drawn: tuple[object, ...] = ()
 
-    def place(self, width: int, height: int, title_width: int, metrics: Metrics) -> None:
+    def place(self, width: int, height: int, metrics: Metrics) -> None:
         self.size, self._metrics = (width, height), metrics
+        room = max(width - metrics.px(52), metrics.px(20))
+        whole = text_width(self.name, metrics) <= room
+        self.shown_name = fitted(self.name if whole else self._short, room, lambda text: text_width(text, metrics))
+        title_width = text_width(self.shown_name, metrics) + metrics.px(6)
         dpg.configure_item(self.drawlist, width=width, height=height)
         dpg.configure_item(self.combo, width=max(width - title_width, 10))
         self._drawn = ()
@@ -152,6 +177,14 @@ def hatch(pixels: Float32Array, colour: Rgba, border: int) -> None:
     pixels[edge & ~stripe] *= np.array([0.35, 0.35, 0.35, 1.0], np.float32)
 
 
+def _kind_words(camera: CameraSpec) -> str:
+    """What is to be known about a camera that does not show its colour picture as it is."""
+    nearest, farthest = camera.depth
+    depth = f"Depth: black at {nearest:g} m and nearer, white at {farthest:g} m and beyond" if camera.is_depth else ""
+    turned = "The policy is shown it turned by 180 degrees" if camera.turned else ""
+    return "\n".join(each for each in (depth, turned) if each)
+
+
 def _mode(text: str) -> Blind | None:
     return None if text == _OFF else Blind(text)
 
@@ -166,6 +199,8 @@ class CamerasPanel:
         self._kind = MapKind.NONE
         self._answers: Answers | None = None
         self._roomy = False
+        self._placed: tuple[int, int, int, int, Metrics] | None = None
+        self._measured = 0  # width of a sample of text, which is known from the first frame on [px]
 
     def build(self, parent: Tag) -> None:
         """Make the widgets."""
@@ -177,14 +212,25 @@ class CamerasPanel:
                 "asked: the policy answered this very picture; came: an answer came into force here,\n"
                 "late by the simulated latency"
             )
-        with dpg.group(horizontal=True, parent=self.window):
-            self._tiles = [_Tile(name, self._send) for name in self._scene.spec.cameras]
+        names = list(self._scene.spec.cameras)
+        cameras = list(zip(names, without_prefix(names), self._scene.spec.cameras.values(), strict=True))
+        self._area = dpg.add_child_window(parent=self.window, border=False, show=bool(cameras))
+        with dpg.theme() as bare:
+            with dpg.theme_component(dpg.mvAll):
+                dpg.add_theme_style(dpg.mvStyleVar_WindowPadding, 0, 0)
+            with dpg.theme_component(dpg.mvCombo):
+                dpg.add_theme_style(dpg.mvStyleVar_FramePadding, 3, 3)
+        dpg.bind_item_theme(self._area, bare)
+        columns, _, _ = tile_grid(len(cameras))
+        for row in batched(cameras, columns):
+            with dpg.group(horizontal=True, parent=self._area):
+                self._tiles += [_Tile(*each, self._send) for each in row]
         with dpg.group(horizontal=True, parent=self.window):
             self._state_title = dpg.add_text("proprioception")
             self._state = dpg.add_combo(
                 _MODES, default_value=_OFF, callback=lambda _, text: self._send(SetBlinding(STATE, _mode(text)))
             )
-            hint("Blind the measured joint positions from the newest step on")
+            hint("Blind what is measured of the robot from the newest step on")
             self._over = dpg.add_combo(
                 [kind.value for kind in MapKind],
                 default_value=self._kind.value,
@@ -200,6 +246,7 @@ class CamerasPanel:
     def place(self, x: int, y: int, width: int, height: int, metrics: Metrics) -> None:
         """Take a rectangle of the window."""
         px = metrics.px
+        self._placed, self._measured = (x, y, width, height, metrics), text_width(_SAMPLE, metrics)
         dpg.configure_item(self.window, pos=(x, y), width=width, height=height)
         dpg.configure_item(self._state, width=px(84))
         dpg.configure_item(self._over, width=px(132))
@@ -208,18 +255,23 @@ class CamerasPanel:
         if not sizes:
             return
         aspect = max(size.width / size.height for size in sizes)
-        room = height - px(12) - px(24) - px(29) - px(30)
-        tile_width, tile_height = tile_size(width - 2 * px(8), room, len(sizes), aspect, px(6))
+        columns, rows, roomy = tile_grid(len(sizes))
+        bar = px(12) if rows > roomy else 0
+        room = (height - px(12) - px(24) - px(30) - px(2)) // roomy - px(_TITLE)
+        tile_width, tile_height = tile_size(width - 2 * px(8) - bar, room, columns, aspect, px(6))
+        tall = roomy * (tile_height + px(_TITLE) + px(5)) - px(5)
+        dpg.configure_item(self._area, width=width - 2 * px(8), height=tall, no_scrollbar=rows <= roomy)
         for tile, size in zip(self._tiles, sizes, strict=True):
             tile.place(
                 min(tile_width, round(tile_height * size.width / size.height)),
                 tile_height,
-                text_width(tile.name, metrics) + px(6),
                 metrics,
             )
 
     def update(self, frame: Frame) -> None:
         """Show a frame."""
+        if self._placed is not None and text_width(_SAMPLE, self._placed[-1]) != self._measured:
+            self.place(*self._placed)
         blinding = frame.trace.settings_at(frame.step).blinding
         policy = frame.trace.policy
         self._follow(frame)
@@ -229,7 +281,7 @@ class CamerasPanel:
             note = "" if heat is not None else absent_words(frame, tile.name, self._kind)
             tile.show(frame.seen.get(tile.name), tile.name in blinding, heat, note)
             setting = blinding.get(tile.name)
-            write(tile.title, tile.name, BAD if setting is not None else (TEXT if used else FAINT))
+            write(tile.title, tile.shown_name, BAD if setting is not None else (TEXT if used else FAINT))
             self._choose(tile.combo, frame.lane.settings.blinding, tile.name)
         self._choose(self._state, frame.lane.settings.blinding, STATE)
         write(self._state_title, "proprioception", BAD if STATE in blinding else TEXT)

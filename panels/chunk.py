@@ -34,6 +34,8 @@ _WHISKERS = (
     ("physics", "physics", "The same chunk rolled forward through the simulation: lag, contacts, clipping included"),
     ("path", "path", "Where the gripper has been"),
 )
+_SIMULATED = ("whisker", "simulated", "Where the environment's own code would take the gripper: nothing else can tell")
+"""In place of the first, where actions are the environment's own business."""
 _MARKS = (
     ("ticks", "orientation", "How the gripper is turned along the whisker: red x, green y, blue z"),
     ("gripper", "gripper opening", "How far the gripper is open along the whisker"),
@@ -106,13 +108,14 @@ class _Whiskers:
     def __init__(self, send: Send, scene: Scene, swatches: Mapping[str, Rgba]) -> None:
         self._send = send
         self._roots = site_choices(scene)
+        self._simulated = scene.spec.action.kind == "environment"
         self._swatches = swatches
         self._choice = OverlayChoice()
         self._toggles: dict[str, Tag] = {}
 
     def build(self) -> None:
         with dpg.group(horizontal=True):
-            for entry in _WHISKERS:
+            for entry in (_SIMULATED, *_WHISKERS[1:]) if self._simulated else _WHISKERS:
                 self._toggle(*entry)
         with dpg.group(horizontal=True) as self._beside:
             for entry in _MARKS:
@@ -126,7 +129,8 @@ class _Whiskers:
             for number in range(4):
                 dpg.add_table_column(width_stretch=number == 0)
             self._of, *head = self._line("distance [mm]", "Between whiskers and path, of the site chosen above")
-            self._cells = [self._line(label, text)[1:] for label, text in _GAPS]
+            noun = "simulated" if self._simulated else "kinematic"
+            self._cells = [self._line(label.replace("kinematic", noun), text)[1:] for label, text in _GAPS]
         for cell, title in zip(head, ("at the end", "at most", "steps"), strict=True):
             write(cell, title, DIM)
         self._verdict = dpg.add_text("", wrap=0)

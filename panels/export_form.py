@@ -312,5 +312,5 @@ class ExportForm:
 _STRIP_HINTS = {
     "caption": "Checkpoint, seed, phase or outcome, step and time",
     "timeline": "Phases, chunk boundaries, contact, and the moment shown",
-    "joints": "Every joint over time, measured and commanded",
+    "joints": "Every number of the actions over time, and what was measured where that is the same",
 }

@@ -40,14 +40,31 @@ class Dial:
 
 DIALS: Mapping[str, tuple[Dial, ...]] = {
     "flat chunk": (
-        Dial("flat_chunk", "no joint spans over", "deg", 0, "A chunk is flat if no joint's rows span more than this"),
+        Dial(
+            "flat_chunk",
+            "no joint spans over",
+            "deg",
+            0,
+            "A chunk is flat if no joint's rows span more than this, in mm what slides.\n"
+            "Not looked for where actions are no positions",
+        ),
     ),
     "ignores the observation": (
         Dial(
-            "same_chunk", "rows differ at most", "deg", 0, "Two chunks are the same if no row differs by more than this"
+            "same_chunk",
+            "rows differ at most",
+            "deg",
+            0,
+            "Two chunks are the same if no row differs by more than this, in mm what slides.\n"
+            "Where actions are no positions: only if no number differs at all",
         ),
         Dial(
-            "moved_state", "joints moved at least", "deg", 0, "... although a joint moved by at least this in between"
+            "moved_state",
+            "joints moved at least",
+            "deg",
+            0,
+            "... although a joint moved by at least this in between;\n"
+            "where the state is not of joints: the gripper, in mm",
         ),
     ),
     "stall": (
@@ -60,11 +77,18 @@ DIALS: Mapping[str, tuple[Dial, ...]] = {
             "away from the mean",
             "sigma",
             0,
-            "A joint is out of distribution past this many standard deviations of the checkpoint's own statistics",
+            "A state is out of distribution past this many standard deviations of the checkpoint's own statistics",
         ),
     ),
     "action saturation": (
-        Dial("saturation", "limit cuts off over", "deg", 0, "How much of a command the actuator's limit must cut off"),
+        Dial(
+            "saturation",
+            "limit cuts off over",
+            "deg",
+            0,
+            "How much of a command the actuator's limit must cut off, in mm what slides;\n"
+            "of an environment's action without a unit, in % of what it takes",
+        ),
     ),
     "oscillating gripper": (
         Dial(
@@ -91,10 +115,10 @@ def entries_of(findings: Sequence[Finding], hidden: Collection[str]) -> tuple[En
     )
 
 
-def counts_of(findings: Sequence[Finding]) -> dict[str, int]:
+def counts_of(findings: Sequence[Finding], names: Collection[str] = tuple(DETECTORS)) -> dict[str, int]:
     """How many findings each detector has, those with none included."""
     counted = Counter(finding.detector for finding in findings)
-    return {name: counted[name] for name in DETECTORS}
+    return {name: counted[name] for name in names}
 
 
 def breaking(breakpoints: Breakpoints, detector: str, on: bool) -> Breakpoints:

@@ -17,7 +17,7 @@ from panels.timeline import FINDING
 from panels.writing import reveal, write_value
 from viewer_app.breakpoints import Breakpoints
 from viewer_app.commands import SetBreakpoints
-from viewer_app.detectors import DETECTORS, Thresholds
+from viewer_app.detectors import Thresholds, detector_names
 from viewer_app.insight import EpisodeInsight
 from viewer_app.scene import Scene
 from viewer_app.view import Frame, Judge, Seek
@@ -43,6 +43,7 @@ class FindingsPanel:
     def __init__(self, send: Send, scene: Scene) -> None:
         self._send = send
         self._task = scene.spec.task
+        self._names = detector_names(scene)
         self._frame: Frame | None = None
         self._hidden: frozenset[str] = frozenset()
         self._read: tuple[object, ...] = ()
@@ -71,7 +72,7 @@ class FindingsPanel:
         self._paused = dpg.add_text("", color=ACCENT, parent=self.window, wrap=0)
         self._listing.build(self.window)
         with dpg.collapsing_header(label="Detectors", parent=self.window) as self._detectors:
-            for name in DETECTORS:
+            for name in self._names:
                 self._build_detector(name)
         with dpg.collapsing_header(label="Pause when", parent=self.window) as self._conditions:
             self._build_conditions()
@@ -84,7 +85,7 @@ class FindingsPanel:
                 hint("Whether the list shows what it finds; the timeline shows all")
             self._counts[name] = dpg.add_text("", color=DIM)
         self._rows.append(row)
-        for dial in DIALS[name]:
+        for dial in DIALS.get(name, ()):
             with dpg.group(horizontal=True) as line:
                 with dpg.group():
                     dpg.add_text(f"     {dial.words}", color=DIM)
@@ -145,7 +146,7 @@ class FindingsPanel:
             hint("From the end effector to the centre of the task's object. Enter applies")
             dpg.add_text("mm", color=DIM)
         dpg.add_text("a detector finds something new:", color=DIM)
-        for name in DETECTORS:
+        for name in self._names:
             self._pauses[name] = dpg.add_checkbox(label=name, callback=self._detector, user_data=name)
             hint("With the thresholds above")
 
@@ -203,7 +204,7 @@ class FindingsPanel:
             self._read = key
             findings = insight.findings if insight is not None else ()
             self._entries = entries_of(findings, self._hidden)
-            for name, count in counts_of(findings).items():
+            for name, count in counts_of(findings, self._names).items():
                 write_value(self._counts[name], f"{count} found" if count else "none")
         write_value(self._summary, self._summary_words(frame, insight))
         reason = frame.view.paused_by
@@ -257,7 +258,7 @@ class FindingsPanel:
 
     def _show_breakpoints(self, breakpoints: Breakpoints) -> None:
         for name, box in self._pauses.items():
-            on = name in breakpoints.detectors if name in DETECTORS else bool(getattr(breakpoints, name))
+            on = name in breakpoints.detectors if name in self._names else bool(getattr(breakpoints, name))
             if bool(dpg.get_value(box)) != on:
                 dpg.set_value(box, on)
         near = breakpoints.distance is not None

@@ -11,8 +11,9 @@ _MOUSE = (
     ("left-drag", "Orbit"),
     ("right-drag", "Pan"),
     ("wheel", "Zoom"),
-    ("double-click", "Centre on what is under the mouse"),
-    ("Ctrl+click", "Put the task's object there"),
+    ("double-click", "Centre on what is under the mouse, and mark it"),
+    ("Ctrl+drag", "Move an object; Shift: up and down, wheel: turn"),
+    ("Ctrl+right-drag", "Push a body when you let go"),
     ("drag the timeline", "Scrub"),
     ("wheel, drag on a joint", "Zoom and pan; double-click follows again"),
 )

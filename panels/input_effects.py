@@ -9,13 +9,15 @@ import numpy as np
 
 from panels.asking import figure
 from viewer_app.blinding import STATE
+from viewer_app.channels import Channels, without_prefix
 from viewer_app.insight import Effect
 from viewer_app.questions import ALL_CAMERAS
 
 HARDLY_MM = 1.0
 """A whisker that stays nearer than this to the plain one all along hardly changes. [mm]"""
 HARDLY_DEG = 1.0
-"""So does a joint that ends nearer than this: closing the gripper moves no whisker. [deg]"""
+"""So does a joint that ends nearer than this: closing the gripper moves no whisker. [deg, or mm, or hundredths of what
+has no unit]"""
 
 
 def input_words(name: str) -> str:
@@ -25,25 +27,29 @@ def input_words(name: str) -> str:
 
 def ranked(effects: Sequence[Effect]) -> list[Effect]:
     """Strongest first: by the distance at the end of the chunk, then by the largest one, then by the joints."""
-    return sorted(effects, key=lambda each: (each.end, each.largest, _turn(each)), reverse=True)
+    return sorted(
+        effects,
+        key=lambda each: (_known(each.end), _known(each.largest), float(np.abs(each.joints).max(initial=0.0))),
+        reverse=True,
+    )
 
 
-def sentence(effects: Sequence[Effect], joints: Sequence[str]) -> str:
+def sentence(effects: Sequence[Effect], actions: Channels) -> str:
     """What the inputs do here, in one sentence; empty where nothing was asked.
 
     Args:
         effects: One of each input blinded alone, and maybe that of all cameras.
-        joints: Names of the joints.
+        actions: Names and units of the joints, or of whatever else is commanded.
     """
     alone = [each for each in ranked(effects) if each.name != ALL_CAMERAS]
     if not alone:
         return ""
-    strong = [each for each in alone if not _hardly(each)]
-    weak = [each for each in alone if _hardly(each)]
+    strong = [each for each in alone if not _hardly(each, actions)]
+    weak = [each for each in alone if _hardly(each, actions)]
     if strong:
         first, *others = strong
-        text = f"Without {input_words(first.name)} the chunk {_change(first, joints)}"
-        text += "".join(f", without {input_words(each.name)} {_other_change(first, each, joints)}" for each in others)
+        text = f"Without {input_words(first.name)} the chunk {_change(first, actions)}"
+        text += "".join(f", without {input_words(each.name)} {_other_change(first, each, actions)}" for each in others)
         if weak:
             *names, last = (input_words(each.name) for each in weak)
             listed = f"{', '.join(names)} and {last}" if names else last
@@ -52,38 +58,53 @@ def sentence(effects: Sequence[Effect], joints: Sequence[str]) -> str:
         text = f"No input alone matters here ({_most(weak)} mm at most)"
     # Cameras that stand in for each other matter though none of them does alone.
     together = next((each for each in effects if each.name == ALL_CAMERAS), None)
-    if together is not None and not _hardly(together) and all(each.name == STATE for each in strong):
-        text += f", but without any camera it {_change(together, joints)}"
+    if together is not None and not _hardly(together, actions) and all(each.name == STATE for each in strong):
+        text += f", but without any camera it {_change(together, actions)}"
     return f"{text}."
 
 
-def _change(effect: Effect, joints: Sequence[str]) -> str:
+def _change(effect: Effect, actions: Channels) -> str:
     """What becomes of the chunk without one input."""
     if effect.end >= HARDLY_MM:
         return f"ends {figure(effect.end)} mm elsewhere"
     if effect.largest >= HARDLY_MM:
         return f"strays by {figure(effect.largest)} mm on its way"
-    joint = int(np.abs(effect.joints).argmax())
-    return f"ends with {joints[joint]} {abs(effect.joints[joint]):.1f} deg elsewhere"
+    joint = _most_turned(effect, actions)
+    return f"ends with {actions.names[joint]} {actions.says(joint, abs(float(effect.joints[joint])))} elsewhere"
 
 
-def _other_change(first: Effect, other: Effect, joints: Sequence[str]) -> str:
+def _other_change(first: Effect, other: Effect, actions: Channels) -> str:
     """The same of a further input, shorter where it is the same kind of change."""
     alike = first.end >= HARDLY_MM and other.end >= HARDLY_MM
-    return f"{figure(other.end)} mm" if alike else f"it {_change(other, joints)}"
+    return f"{figure(other.end)} mm" if alike else f"it {_change(other, actions)}"
 
 
 def _most(effects: Sequence[Effect]) -> str:
-    return figure(max(each.largest for each in effects))
+    return millimetres(max((each.largest for each in effects if not np.isnan(each.largest)), default=float("nan")))
 
 
-def _turn(effect: Effect) -> float:
+def millimetres(distance: float) -> str:
+    """A distance of whiskers, a dash where nobody can tell. [mm]"""
+    return "-" if np.isnan(distance) else figure(distance)
+
+
+def _known(distance: float) -> float:
+    return -1.0 if np.isnan(distance) else distance
+
+
+def _turn(effect: Effect, actions: Channels) -> float:
     """Largest change of a joint. [deg]"""
-    return float(np.abs(effect.joints).max(initial=0.0))
+    return float(actions.amounts(effect.joints).max(initial=0.0))
 
 
-def _hardly(effect: Effect) -> bool:
-    return effect.largest < HARDLY_MM and effect.end < HARDLY_MM and _turn(effect) < HARDLY_DEG
+def _most_turned(effect: Effect, actions: Channels) -> int:
+    return int(actions.amounts(effect.joints).argmax())
+
+
+def _hardly(effect: Effect, actions: Channels) -> bool:
+    # Where nobody can tell the whiskers' way, what the actions say is all that there is.
+    far = effect.largest >= HARDLY_MM or effect.end >= HARDLY_MM
+    return not far and _turn(effect, actions) < HARDLY_DEG
 
 
 @dataclass(frozen=True)
@@ -93,24 +114,34 @@ class Row:
     name: str
     """Of the input, as data."""
     cells: tuple[str, ...]
-    """End [mm], largest [mm], then each joint [deg]."""
+    """End [mm], largest [mm], then each joint, as it is shown."""
     strongest: int | None
     """The cell of the joint that changes most, None where none does."""
 
 
-def table(effects: Sequence[Effect], decimals: int) -> list[Row]:
+def table(effects: Sequence[Effect], actions: Channels, decimals: int) -> list[Row]:
     """The effects as lines of text, strongest first.
 
     Args:
         effects: In any order.
-        decimals: Of the joints' angles.
+        actions: Names and units of the joints, or of whatever else is commanded.
+        decimals: Of angles and lengths. What has no unit gets two.
     """
+    digits = [decimals if unit else 2 for unit in actions.shown_units]
     rows = []
     for each in ranked(effects):
-        cells = (figure(each.end), figure(each.largest), *(degrees(angle, decimals) for angle in each.joints))
-        strongest = 2 + int(np.abs(each.joints).argmax()) if _turn(each) >= HARDLY_DEG else None
-        rows.append(Row(each.name, cells, strongest))
+        joints = (degrees(angle, places) for angle, places in zip(each.joints, digits, strict=True))
+        strongest = 2 + _most_turned(each, actions) if _turn(each, actions) >= HARDLY_DEG else None
+        rows.append(Row(each.name, (millimetres(each.end), millimetres(each.largest), *joints), strongest))
     return rows
+
+
+def shown_columns(effects: Sequence[Effect], actions: Channels, most: int) -> list[int]:
+    """Which numbers of the action have a column where there is no room for all: those that change most, in order."""
+    if len(actions) <= most or not effects:
+        return list(range(len(actions)))
+    sizes = np.stack([actions.amounts(each.joints) for each in effects]).max(axis=0)
+    return sorted(int(i) for i in np.argsort(-sizes, kind="stable")[: max(most, 1)])
 
 
 def degrees(angle: float, decimals: int) -> str:
@@ -120,12 +151,15 @@ def degrees(angle: float, decimals: int) -> str:
 
 
 def short_names(joints: Sequence[str]) -> list[str]:
-    """The joints' last words, with the first letter before them where two joints share one."""
-    last = [name.split("_")[-1] for name in joints]
-    return [
+    """The joints' last words, with the first letter before them where two joints share one, and whole names where even
+    those are the same."""
+    own = without_prefix(joints)
+    last = [name.split("_")[-1] for name in own]
+    words = [
         word if last.count(word) == 1 else f"{name[0]}.{word}" if "_" in name else name
-        for word, name in zip(last, joints, strict=True)
+        for word, name in zip(last, own, strict=True)
     ]
+    return words if len(set(words)) == len(words) else list(own)
 
 
 def right_edges(cells: Sequence[Sequence[int]], room: int, name: int, gaps: tuple[int, int]) -> list[int]:

@@ -11,11 +11,12 @@ import dearpygui.dearpygui as dpg
 
 from panels.actions import Send
 from panels.asking import AskButton, busy_words, cost_words, figure, insight_here, refusal
-from panels.input_effects import Row, input_words, right_edges, sentence, short_names, table
+from panels.input_effects import Row, input_words, millimetres, right_edges, sentence, short_names, shown_columns, table
 from panels.step_links import StepLinks
 from panels.style import ACCENT, DIM, FAINT, RAISED, TEXT, WARN, Metrics, Rgba, Tag, heading, hint, text_width
 from panels.writing import fitted, reveal, to_rgba, write, write_value
 from viewer_app.blinding import Blind
+from viewer_app.channels import Channels
 from viewer_app.insight import Effect
 from viewer_app.questions import Ablation, Attention, Occlusion
 from viewer_app.scene import Scene
@@ -45,8 +46,9 @@ def asked_steps(frame: Frame) -> tuple[int, ...]:
 class _Table:
     """The effects, strongest first, painted: figures stand right-aligned in the little room there is."""
 
-    def __init__(self, joints: Sequence[str], colours: Sequence[Rgba]) -> None:
-        self._joints = joints
+    def __init__(self, actions: Channels, colours: Sequence[Rgba]) -> None:
+        self._actions = actions
+        self._columns: list[int] = []  # which numbers of the action have one
         self._colours = colours
         self._effects: tuple[Effect, ...] | None = None
         self._rows: list[Row] = []
@@ -83,11 +85,21 @@ class _Table:
         dpg.delete_item(self.drawlist, children_only=True)
         metrics, px = self._metrics, self._metrics.px
         wide = self._inner >= px(440)
-        self._rows = table(effects, decimals=1 if wide else 0)
-        joints = short_names(self._joints) if wide else [str(number + 1) for number in range(len(self._joints))]
-        head = ("end", "max", *joints)
-        widths = [[text_width(cell, metrics) for cell in line] for line in (head, *(row.cells for row in self._rows))]
         name_left = px(15)
+        joints = short_names(self._actions.names)
+        longest = max(text_width(name, metrics) for name in joints)
+        if not wide or longest > px(90):
+            joints = [str(number + 1) for number in range(len(self._actions))]
+        rows = table(effects, self._actions, decimals=1 if wide else 0)
+        # As many columns as leave the names of the inputs some room.
+        columns = zip(joints, *(row.cells[2:] for row in rows), strict=True)
+        cells = [max(text_width(text, metrics) for text in column) + px(6) for column in columns]
+        free = self._inner - name_left - px(128)
+        fits = len(cells) if sum(cells) <= free else free // max(cells)
+        self._columns = shown_columns(effects, self._actions, fits)
+        head = ("end", "max", *(joints[i] for i in self._columns))
+        self._rows = [self._some_cells(row) for row in rows]
+        widths = [[text_width(cell, metrics) for cell in line] for line in (head, *(row.cells for row in self._rows))]
         names = max((text_width(input_words(row.name), metrics) for row in self._rows), default=0)
         self._edges = right_edges(widths, self._inner, name_left + names, (px(6), px(14)))
         # In the order of the answer, as the viewport draws them.
@@ -95,7 +107,9 @@ class _Table:
         colours = {each.name: colour for each, colour in taken}
         room = self._edges[0] - max(line[0] for line in widths) - name_left - px(6)
         dpg.configure_item(self.drawlist, width=self._inner, height=self._line * (len(self._rows) + 1))
-        self._write("[mm], joints [deg]" if room > px(116) else "[mm], [deg]", 0, 0, FAINT)
+        units = list(dict.fromkeys(unit for unit in ("mm", *self._actions.shown_units) if unit))
+        short = ", ".join(f"[{unit}]" for unit in units)
+        self._write("[mm], joints [deg]" if units == ["mm", "deg"] and room > px(116) else short, 0, 0, FAINT)
         for number, (title, width) in enumerate(zip(head, widths[0], strict=True)):
             self._write(title, self._edges[number] - width, 0, FAINT)
         for line, row in enumerate(self._rows, start=1):
@@ -112,6 +126,13 @@ class _Table:
                     dpg.draw_rectangle(*corners, color=RAISED, fill=RAISED, parent=self.drawlist)
                 self._write(cell, left, y, ACCENT if strongest else TEXT if number < 2 else DIM)
 
+    def _some_cells(self, row: Row) -> Row:
+        """The row with the columns alone that there is room for."""
+        strongest = row.strongest
+        if strongest is not None and strongest >= 2:
+            strongest = 2 + self._columns.index(strongest - 2) if strongest - 2 in self._columns else None
+        return replace(row, cells=(*row.cells[:2], *(row.cells[2 + i] for i in self._columns)), strongest=strongest)
+
     def _write(self, text: str, x: int, y: int, colour: Rgba) -> None:
         dpg.draw_text((x, y), text, size=self._metrics.font, color=colour, parent=self.drawlist)
 
@@ -121,17 +142,21 @@ class _Table:
         left, top = dpg.get_item_rect_min(self.drawlist)
         line, inside = int((y - top) // self._line), 0 <= x - left < self._inner
         if not (inside and 1 <= line <= len(self._rows) and self._effects and dpg.is_item_visible(self.drawlist)):
-            return f"blinded by {mode}. Point at a figure to read it in full"
+            left_out = len(self._actions) - len(self._columns)
+            more = f" {left_out} numbers that change less have no column." if left_out else ""
+            return f"blinded by {mode}. Point at a figure to read it in full.{more}".removesuffix("." * (not more))
         row = self._rows[line - 1]
         effect = next(each for each in self._effects if each.name == row.name)
         number = next((index for index, edge in enumerate(self._edges) if x - left <= edge), len(self._edges) - 1)
         without = f"without {input_words(row.name)}"
         if number == 0 or x - left < self._metrics.px(15):
-            return f"{figure(effect.end)} mm elsewhere at the end of the chunk {without}"
+            return f"{millimetres(effect.end)} mm elsewhere at the end of the chunk {without}"
         if number == 1:
-            return f"{figure(effect.largest)} mm away at most {without}"
-        joint = number - 2
-        return f"{self._joints[joint]} ends {effect.joints[joint]:+.2f} deg elsewhere {without}"
+            return f"{millimetres(effect.largest)} mm away at most {without}"
+        joint = self._columns[number - 2]
+        unit = self._actions.shown_units[joint]
+        words = f"{effect.joints[joint]:+.2f} {unit}" if unit else f"{effect.joints[joint]:+.3f}"
+        return f"{self._actions.names[joint]} ends {words} elsewhere {without}"
 
 
 class InputsPanel:
@@ -141,12 +166,12 @@ class InputsPanel:
         """
         Args:
             send: Takes `Ask`, `StopAsking` and `Show`.
-            scene: Says the joints' names.
+            scene: Says what the numbers of an action are called, and their units.
             colours: Of the blinded inputs' whiskers, in the order of the answer and then again. RGB in [0, 1].
         """
         self._send = send
-        self._joints = scene.joint_names
-        self._table = _Table(self._joints, [to_rgba(colour) for colour in colours])
+        self._actions = scene.actions
+        self._table = _Table(self._actions, [to_rgba(colour) for colour in colours])
         self._cameras: list[str] = []
         self._choice = OverlayChoice()
 
@@ -263,7 +288,7 @@ class InputsPanel:
     def _show_ablation(self, frame: Frame, policy: PolicyInfo, can: bool) -> None:
         moment = insight_here(frame)
         effects = moment.effects if moment is not None else ()
-        text = sentence(effects, self._joints)
+        text = sentence(effects, self._actions)
         write(self._sentence, text or "not asked at this step", TEXT if text else FAINT)
         answer = frame.lane.answers.to(Ablation, frame.trace, frame.step)
         asked = answer.question if answer is not None else None

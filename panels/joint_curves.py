@@ -1,4 +1,7 @@
-"""Curves of the joints as data: visible window, fan of past chunks, dots and dashes. No toolkit here."""
+"""Curves of the actions, and of what measures them, as data: visible window, fan of past chunks, dots and dashes.
+
+No toolkit here.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ class Curves:
     """What the plots of all joints show of a window of time. Times in [s] from the start of the episode."""
 
     times: FloatArray
-    """Of the moments. Shape (M,)."""
+    """Of the moments. Shape (M,), M = 0 where nothing measures what is commanded."""
     actual: FloatArray
     """Shape (M, n)."""
     command_times: FloatArray
@@ -66,19 +69,19 @@ def curves(trace: Trace, length: int, step: int, unit: JointUnit, scene: Scene, 
     def seconds(begin_step: int, count: int) -> FloatArray:
         return np.arange(begin_step, begin_step + count, dtype=np.float64) * scene.control_dt
 
-    first, last = _moments(length, scene, begin, end)
-    times, actual = measured(trace, length, unit, scene, policy, begin, end)
-    action = np.asarray(trace.column("action", length), np.float32)[first : min(last, length)]
+    nothing = np.zeros((0, scene.n_action), np.float32)
+    times: FloatArray = np.zeros(0)
+    actual = np.asarray(nothing, np.float64)
+    if scene.measures_commands:
+        times, actual = measured(trace, length, unit, scene, policy, begin, end)
+    command_times, commanded = executed(trace, length, unit, scene, policy, begin, end)
     plan = trace.plan(step)
-    n = len(scene.spec.joints)
-    rows = np.zeros((0, n), np.float32) if plan is None else plan
-    if action.shape[1] != n:
-        action = np.zeros((0, n), np.float32)
+    rows = nothing if plan is None else plan
     return Curves(
         times=times,
         actual=actual,
-        command_times=seconds(first, len(action)),
-        commanded=convert(action, unit, scene, policy),
+        command_times=command_times,
+        commanded=commanded,
         plan_times=seconds(step, len(rows)),
         predicted=convert(rows, unit, scene, policy),
         plan=plan,
@@ -88,7 +91,7 @@ def curves(trace: Trace, length: int, step: int, unit: JointUnit, scene: Scene, 
 def measured(
     trace: Trace, length: int, unit: JointUnit, scene: Scene, policy: PolicyInfo | None, begin: float, end: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Measured joint positions in a window of time. Costs as much as the window is long.
+    """What measures the actions in a window of time: joint positions. Costs as much as the window is long.
 
     Args:
         trace: Whose joints.
@@ -107,6 +110,22 @@ def measured(
     return np.arange(first, first + len(state), dtype=np.float64) * scene.control_dt, convert(
         state, unit, scene, policy
     )
+
+
+def executed(
+    trace: Trace, length: int, unit: JointUnit, scene: Scene, policy: PolicyInfo | None, begin: float, end: float
+) -> tuple[FloatArray, FloatArray]:
+    """Actions executed in a window of time. Arguments as for `measured`.
+
+    Returns:
+        Times [s], shape (C,), and values, shape (C, n).
+    """
+    first, last = _moments(length, scene, begin, end)
+    action = np.asarray(trace.column("action", length), np.float32)[first : min(last, length)]
+    if action.shape[1] != scene.n_action:  # an episode without a policy
+        action = np.zeros((0, scene.n_action), np.float32)
+    times = np.arange(first, first + len(action), dtype=np.float64) * scene.control_dt
+    return times, convert(action, unit, scene, policy)
 
 
 def _moments(length: int, scene: Scene, begin: float, end: float) -> tuple[int, int]:

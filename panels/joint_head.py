@@ -13,7 +13,8 @@ from panels.joint_marks import spread_words
 from panels.joint_plot import CURVES, lane_curve
 from panels.style import DIM, FAINT, HOVER, PRESSED, Metrics, Rgba, Tag, hint, text_width
 from viewer_app.insight import MomentInsight, lane_letter
-from viewer_app.joint_units import JointUnit
+from viewer_app.joint_units import JointUnit, unit_words
+from viewer_app.scene import Scene
 
 _EXPORTS = {
     "png": "Picture (PNG)",
@@ -43,16 +44,19 @@ class Wishes:
 class Head:
     """Legend, words and tools, laid out like words on as few lines as they need."""
 
-    def __init__(self, parent: Tag, send: Send, wishes: Wishes) -> None:
+    def __init__(self, parent: Tag, send: Send, wishes: Wishes, scene: Scene) -> None:
         """
         Args:
+            scene: Says whether anything measures what is commanded, and what its units are called.
             parent: The panel's window.
             send: Takes what is to be exported.
             wishes: What else is asked for.
         """
         self._send = send
         self._wishes = wishes
-        self.on = {curve.name for curve in CURVES if curve.on}
+        self._scene = scene
+        self._curves = tuple(curve for curve in CURVES if curve.name != "actual" or scene.measures_commands)
+        self.on = {curve.name for curve in self._curves if curve.on}
         """Names of the curves that are shown."""
         self.unit = JointUnit.SCENE
         """The unit chosen."""
@@ -62,7 +66,7 @@ class Head:
         self._themes = {"": _switch_theme(FAINT), **{curve.name: _switch_theme(curve.colour) for curve in CURVES}}
         self._switches: dict[str, Tag] = {}
         self._lanes: dict[int, str] = {}  # the other lanes' labels
-        for curve in CURVES:
+        for curve in self._curves:
             self._switches[curve.name] = dpg.add_button(
                 label=curve.label, parent=parent, callback=self._switch, user_data=curve.name
             )
@@ -85,8 +89,8 @@ class Head:
                 "Show the seconds around the step looked at. Wheel: zoom, drag: pan, double-click: follow again",
             ),
             ("All", self._wishes.all, "Show the whole episode"),
-            ("Table", self._wishes.tabulate, "Tracking error and lag of each joint as a table, or the plots again"),
-            ("Export", None, "Write the joints to a file, in the unit shown"),
+            ("Table", self._wishes.tabulate, f"{_table_words(self._scene)} as a table, or the plots again"),
+            ("Export", None, "Write what is plotted to a file, in the unit shown"),
         ):
             self._buttons[label] = dpg.add_button(label=label, parent=parent, callback=callback)
             hint(text)
@@ -100,8 +104,10 @@ class Head:
             return
         self._units = units
         self.unit = self.unit if self.unit in units else JointUnit.SCENE
-        dpg.configure_item(self._combo, items=[unit.value for unit in units], default_value=self.unit.value)
-        dpg.set_value(self._combo, self.unit.value)
+        words = unit_words(self.unit, self._scene)
+        items = [unit_words(unit, self._scene) for unit in units]
+        dpg.configure_item(self._combo, items=items, default_value=words)
+        dpg.set_value(self._combo, words)
 
     def offer_lanes(self, others: Sequence[int], colours: Sequence[Rgba]) -> None:
         """Name the other lanes in the legend.
@@ -119,7 +125,8 @@ class Head:
                     label=label, parent=self._parent, callback=self._switch, user_data=name
                 )
                 letter = lane_letter(lane)
-                hint(f"Measured joint position in lane {letter} at the same moments.\nClick to show or hide it")
+                what = "Measured joint position" if self._scene.measures_commands else "Executed action"
+                hint(f"{what} in lane {letter} at the same moments.\nClick to show or hide it")
                 self.on.add(name)
                 self._dress(name)
         for name, switch in self._switches.items():
@@ -156,7 +163,7 @@ class Head:
         px = metrics.px
         self._measured = text_width(_WIDEST, metrics)
         legend: list[tuple[Tag, int]] = []
-        for curve in CURVES:
+        for curve in self._curves:
             there = ensembles or curve.name not in _ENSEMBLE
             dpg.configure_item(self._switches[curve.name], show=there)
             if there:
@@ -199,10 +206,16 @@ class Head:
         dpg.bind_item_theme(self._switches[name], self._themes[name if name in self.on else ""])
 
     def _choose_unit(self, _sender: Tag, text: str) -> None:
-        self.unit = JointUnit(text)
+        self.unit = next(unit for unit in self._units if unit_words(unit, self._scene) == text)
 
     def _export(self, _sender: Tag, _value: object, suffix: str) -> None:
         self._send(ExportPlot("joints", suffix, self.unit.value))
+
+
+def _table_words(scene: Scene) -> str:
+    if scene.measures_commands:
+        return "Tracking error and lag of each joint"
+    return "Each number of the actions and of what is measured"
 
 
 def _switch_theme(colour: Rgba) -> Tag:

@@ -1,10 +1,10 @@
-"""The other lanes in the joint plots: what their joints did at the same moments."""
+"""The other lanes in the joint plots: what their joints did at the same moments, or else what they were told."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from panels.joint_curves import measured, thinned
+from panels.joint_curves import executed, measured, thinned
 from panels.joint_head import Head
 from panels.joint_plot import JointPlot, lane_curve, put
 from panels.style import Rgba, Tag
@@ -68,7 +68,8 @@ class OtherLanes:
         shown = [
             each for each in frame.lanes if each.lane_number in self._numbers and lane_curve(each.lane_number) in on
         ]
-        self.drawn = tuple(measured(each.trace, each.length, unit, scene, policy, *window) for each in shown)
+        followed = measured if scene.measures_commands else executed
+        self.drawn = tuple(followed(each.trace, each.length, unit, scene, policy, *window) for each in shown)
         for each, (times, values) in zip(shown, self.drawn, strict=True):
             for joint, plot in enumerate(plots):
                 put(plot.series[lane_curve(each.lane_number)], *thinned(times, values[:, joint], width))

@@ -1,4 +1,4 @@
-"""The widgets of one joint: its title, its lamp and its plot."""
+"""The widgets of one joint, or of one number of whatever else actions are: its title, its lamp and its plot."""
 
 from __future__ import annotations
 

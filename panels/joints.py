@@ -1,4 +1,8 @@
-"""The joints: actual, commanded and predicted, one plot each over a common window of time, and how well they follow."""
+"""The joints: actual, commanded and predicted, one plot each over a common window of time, and how well they follow.
+
+Where actions are something else than joint targets, a plot for each of their numbers: commanded and predicted alone, if
+nothing measures what they command.
+"""
 
 from __future__ import annotations
 
@@ -27,27 +31,32 @@ from panels.joint_marks import Told, ruler_for, saturation_of, tracking_words
 from panels.joint_plot import MARK, JointPlot, put, series_themes
 from panels.joint_table import TrackingTable
 from panels.joint_window import TimeWindow
-from panels.style import DIM, Metrics, Tag, text_width
-from panels.writing import to_rgba
+from panels.style import DIM, Metrics, Tag, hint, text_width
+from panels.writing import fitted, to_rgba, write_value
+from viewer_app.channels import without_prefix
 from viewer_app.chunking import TemporalEnsemble
 from viewer_app.insight import EpisodeInsight, MomentInsight
-from viewer_app.joint_units import JointUnit, units_for
+from viewer_app.joint_units import JointUnit, units_for, unmeasured
 from viewer_app.scene import Scene
 from viewer_app.types import Float32Array, FloatArray
 from viewer_app.view import Frame
 
-_LEAST_SPAN = {JointUnit.SCENE: 4.0, JointUnit.DEGREES: 4.0, JointUnit.MODEL: 0.2}
-"""What a plot's height spans at least, so that a resting joint is a flat line and not magnified rounding."""
+_UNMEASURED = "Its actions have no measured counterpart."
+_LOWEST = 34
+"""A plot lower than this cannot be read: then the plots scroll. [px]"""
+_SCROLL = 60
+"""By a click of the wheel beside the plots. [px]"""
 
 
 class JointsPanel:
-    """One plot for each joint, the gripper's included, or a table of how well they follow."""
+    """One plot for each joint, the gripper's included, or a table of how well they follow. Or for each number of
+    whatever else actions are."""
 
     def __init__(self, send: Send, scene: Scene, lane_colours: Sequence[tuple[float, float, float]] = ()) -> None:
         """
         Args:
             send: Takes what the panel asks for.
-            scene: Its joints are plotted.
+            scene: Its actions are plotted, and what measures them.
             lane_colours: Of the lanes, in turn, RGB in [0, 1]; without any the other lanes are not drawn.
         """
         self._send = send
@@ -76,6 +85,10 @@ class JointsPanel:
         self._place = (0, 0, 300, 300)
         self._plot_width = 300
         self._each = 60  # height of a plot [px]
+        self._top = 0  # where the plots begin [px]
+        self._scrolls = False  # whether there are more plots than room
+        self._letters = 4  # of a label of a plot's height
+        self._turned = 0.0  # of the wheel, since the last frame [clicks]
         self._metrics = Metrics(1.0)
         self._limits: dict[int, tuple[float, float]] = {}  # of the heights
 
@@ -89,15 +102,23 @@ class JointsPanel:
         self.window = dpg.add_child_window(parent=parent, no_scrollbar=True, no_scroll_with_mouse=True)
         self._themes = series_themes(self._metrics, self._colours)
         wishes = Wishes(self._switch, self._time.follow, self._time.show_all, self._tabulate)
-        self._head = Head(self.window, self._send, wishes)
-        self._plots = [JointPlot(self.window, joint.name, self._themes) for joint in self._scene.spec.joints]
+        self._head = Head(self.window, self._send, wishes, self._scene)
+        self._area = dpg.add_child_window(parent=self.window, border=False, no_scroll_with_mouse=True)
+        with dpg.theme() as bare, dpg.theme_component(dpg.mvAll):
+            dpg.add_theme_style(dpg.mvStyleVar_WindowPadding, 0, 0)
+        dpg.bind_item_theme(self._area, bare)
+        names = without_prefix(self._scene.action_names)
+        self._plots = [JointPlot(self._area, name, self._themes) for name in names]
         self._held_plot = self._plots[0]
-        self._table = TrackingTable(self.window, self._scene.joint_names)
+        self._table = TrackingTable(self.window, self._scene)
+        self._unmeasured = dpg.add_text(_UNMEASURED, color=DIM, parent=self.window, show=False)
+        hint(f"{unmeasured(self._scene)} Table lists what is measured")
         self._note = dpg.add_text("", color=DIM, parent=self.window, show=False, wrap=0)
 
     def wheel(self, clicks: float) -> None:
         """Tell how far the mouse wheel was turned since the last frame."""
         self._time.wheel(clicks)
+        self._turned += clicks
 
     def place(self, x: int, y: int, width: int, height: int, metrics: Metrics) -> None:
         """Take a rectangle of the window."""
@@ -117,6 +138,9 @@ class JointsPanel:
         x, y, width, height = self._place
         top = self._head.place(width, self._metrics, self._ensembles)
         dpg.configure_item(self._note, pos=(px(12), top + px(12)), wrap=width - px(24))
+        if not self._scene.measures_commands and not self._tabular and self._empty is None:
+            dpg.configure_item(self._unmeasured, pos=(px(9), top - px(5)))
+            top += px(17)
         self._table.place(px(4), top, width - px(8), height - top - px(4), self._metrics)
         axis, gap, title = px(17), px(4), px(18)
         room = height - top - axis - px(6)
@@ -124,20 +148,27 @@ class JointsPanel:
         # One column while its plots stay legible; two halve the width to double the height.
         columns = 1 if room // count - title - gap >= px(40) else 2
         rows = -(-count // columns)
-        cell_width = (width - 2 * px(8) - (columns - 1) * px(6)) // columns
-        self._each = max(room // rows - title - gap, px(16))
+        self._scrolls = room // rows - title - gap < px(_LOWEST)
+        self._top = top
+        dpg.configure_item(self._area, pos=(0, top), width=width, height=height - top - px(2))
+        bar = px(12) if self._scrolls else 0
+        cell_width = (width - 2 * px(8) - bar - (columns - 1) * px(6)) // columns
+        self._each = px(_LOWEST) if self._scrolls else room // rows - title - gap
         reading = text_width("-188.8", self._metrics) + px(5)
         for number, plot in enumerate(self._plots):
             row, column = number % rows, number // rows
-            left, at = px(8) + column * (cell_width + px(6)), top + row * (title + self._each + gap)
+            left, at = px(8) + column * (cell_width + px(6)), row * (title + self._each + gap)
             last = row == rows - 1 or plot is self._plots[-1]
             dpg.configure_item(plot.title, pos=(left + px(1), at), horizontal_spacing=px(5))
             dpg.configure_item(plot.plot, pos=(left, at + title), width=cell_width, height=self._each + axis * last)
             dpg.configure_item(plot.x, no_tick_labels=not last)
             # Dear PyGui keeps no rectangle of a plot that leaves the mouse to others.
-            plot.rect = (x + left, y + at + title, cell_width, self._each)
+            plot.rect = (x + left, y + top + at + title, cell_width, self._each)
             plot.end = (left + cell_width, at)
-            free = cell_width - text_width(f"● {plot.name}", self._metrics) - px(12)
+            lamp = text_width("● ", self._metrics) + px(12)
+            shown = fitted(plot.name, cell_width - lamp - reading, partial(text_width, metrics=self._metrics))
+            write_value(plot.label, shown)
+            free = cell_width - text_width(shown, self._metrics) - lamp
             plot.readable = min(max(free // reading, 1), 3)
             plot.room = free - 3 * reading - text_width(MARK, self._metrics) - px(16)
         self._limits.clear()
@@ -151,20 +182,33 @@ class JointsPanel:
         if not self._head.is_measured(self._metrics):
             self._arrange()
         span = self._time.span(frame.step, frame.length)
-        self._time.poll(span, self._hovered() is not None, self._fraction(), self._plot_width)
+        hovered = self._hovered() is not None
+        self._time.poll(span, hovered, self._fraction(), self._plot_width)
+        self._scroll(hovered)
         if self._empty is None and not self._tabular:
             self._draw(frame, *self._time.span(frame.step, frame.length))
             self._show_values(frame)
         self._show_marks(frame)
 
+    def _scroll(self, hovered: bool) -> None:
+        """Let the wheel beside the plots scroll where over them it zooms."""
+        turned, self._turned = self._turned, 0.0
+        if turned and not hovered and self._scrolls and dpg.is_item_hovered(self._area):
+            most = dpg.get_y_scroll_max(self._area)
+            at = dpg.get_y_scroll(self._area) - turned * self._metrics.px(_SCROLL)
+            dpg.set_y_scroll(self._area, min(max(at, 0.0), most))
+
     # What the frame is about.
 
     def _adopt(self, frame: Frame) -> None:
         policy = frame.trace.policy
-        self._head.offer(units_for(policy))
+        self._head.offer(units_for(self._scene, policy))
         unit = self._head.unit
         if self._ruler.policy is not policy or self._ruler.unit is not unit:
             self._ruler = ruler_for(unit, self._scene, policy)
+            # Small numbers have more digits.
+            least = [self._ruler.least_span(joint) for joint in range(len(self._plots))]
+            self._letters = 4 if min(least) >= 1 else 5
             self._drawn = self._marked = ()
             self._redraw = True
             self._limits.clear()
@@ -190,6 +234,8 @@ class JointsPanel:
         plots = self._empty is None and not self._tabular
         for plot in self._plots:
             plot.show(plots)
+        dpg.configure_item(self._area, show=plots)
+        dpg.configure_item(self._unmeasured, show=plots and not self._scene.measures_commands)
         dpg.configure_item(self._table.window, show=self._empty is None and self._tabular)
         dpg.configure_item(self._note, show=self._empty is not None)
         dpg.set_value(self._note, self._empty or "")
@@ -274,8 +320,8 @@ class JointsPanel:
         shown += self._others.drawn
         parts = [values[(times >= begin) & (times <= end)] for times, values in shown]
         parts += self._fan.values if self._fan is not None else ()
-        least = _LEAST_SPAN[self._ruler.unit]
         for joint, plot in enumerate(self._plots):
+            least = self._ruler.least_span(joint)
             low, high = bounds(parts, joint)
             old = self._limits.get(joint)
             fits = old is not None and old[0] <= low and high <= old[1]
@@ -286,7 +332,9 @@ class JointsPanel:
             # Not at the very edge, where half a label would lie outside.
             air = (limits[1] - limits[0]) * min(self._metrics.px(6) / self._each, 0.4)
             ticks = round_values(limits[0] + air, limits[1] - air, max(self._each // self._metrics.px(24), 1))
-            dpg.set_axis_ticks(plot.y, tuple((_tick(value, self._ruler.unit), value) for value in ticks))
+            dpg.set_axis_ticks(
+                plot.y, tuple((_tick(value, decimals_of(ticks), self._letters), value) for value in ticks)
+            )
 
     def _show_values(self, frame: Frame) -> None:
         """Write the values at the pointer, or at the step looked at where it is elsewhere."""
@@ -308,7 +356,7 @@ class JointsPanel:
             for times, rows in sources:
                 row = round((step * dt - times[0]) / dt) if len(times) else -1
                 known = 0 <= row < len(times) and sum(text != "" for text in values) < plot.readable
-                values.append(ruler.says(float(rows[row, joint])) if known else "")
+                values.append(ruler.says(float(rows[row, joint]), joint) if known else "")
                 unusual.append(known and ruler.is_unusual(float(rows[row, joint]), joint))
             plot.read(values, unusual)
 
@@ -325,12 +373,14 @@ class JointsPanel:
         plan = trace.plan(frame.step) if plotted is None else plotted.plan
         commanded = frame.step < frame.length or (plan is not None and not trace.is_due(frame.step))
         saturation = saturation_of(plan, commanded, self._ruler)
-        state = np.asarray(trace.column("state", frame.length), np.float32)[frame.step]
+        states = np.asarray(trace.column("state", frame.length), np.float32)
+        state = states[frame.step] if self._scene.measures_commands else None
         command = plan[0] if plan is not None else None
         self._told = Told(self._ruler, saturation, state, command, episode, moment)
         self._head.say(moment, frame.step)
         if self._tabular:
-            self._table.update(self._ruler, saturation, episode, moment)
+            self._table.update(self._ruler, saturation, command, episode, moment)
+            self._table.update_states(states, frame.step)
         tracked = episode.tracking if episode is not None else ()
         for joint, plot in enumerate(self._plots):
             plot.light_up(saturation[joint].lamp)
@@ -350,7 +400,7 @@ class JointsPanel:
 
     def _tell(self) -> None:
         """Write the tooltip of the joint under the mouse."""
-        if (told := self._told) is not None and dpg.is_item_hovered(self.window):
+        if (told := self._told) is not None and dpg.is_item_hovered(self._area):
             for joint, plot in enumerate(self._plots):
                 plot.tell(partial(told.about, joint))
 
@@ -365,9 +415,10 @@ class JointsPanel:
 
     def _hovered(self) -> JointPlot | None:
         """The plot under the mouse."""
-        if self._tabular or self._empty is not None or not dpg.is_item_hovered(self.window):
+        if self._tabular or self._empty is not None or not dpg.is_item_hovered(self._area):
             return None
         x, y = dpg.get_mouse_pos(local=False)
+        y += dpg.get_y_scroll(self._area)
         for plot in self._plots:
             left, top, width, height = plot.rect
             if left <= x < left + width and top <= y < top + height:
@@ -399,16 +450,22 @@ def _nothing_to_plot(frame: Frame) -> str | None:
     if frame.length > 0 or frame.trace.chunks or frame.trace.carried:
         return None
     if frame.lane.policy is None:
-        return "No policy moves the joints. Load a checkpoint: Ctrl+O."
+        return "No policy moves the robot. Load a checkpoint: Ctrl+O."
     if frame.lane.thinking_since is not None:
         return "The policy is asked for its first chunk."
     return "No step was taken yet. Space plays, Right takes one step."
 
 
-def _tick(value: float, unit: JointUnit) -> str:
+def decimals_of(ticks: Sequence[float]) -> int:
+    """How many digits after the point tell evenly spaced round numbers apart."""
+    spacing = ticks[1] - ticks[0] if len(ticks) > 1 else abs(ticks[0]) if ticks else 0.0
+    return min(max(-int(np.floor(np.log10(spacing) + 1e-9)), 0), 4) if spacing > 0 else 0
+
+
+def _tick(value: float, decimals: int, letters: int) -> str:
     """A label as wide as all others, so that the plots stand in line: two blanks are as wide as one digit."""
-    text = f"{value:.1f}" if unit is JointUnit.MODEL else f"{value:.0f}"
-    return "  " * max(4 - len(text), 0) + text
+    text = f"{value + 0.0:.{decimals}f}"
+    return "  " * max(letters - len(text), 0) + text
 
 
 def _lines(series: Tag, at: FloatArray) -> None:

@@ -12,9 +12,10 @@ from panels.canvas import Canvas, paint
 from panels.list_rows import Entry, last_at
 from panels.listing import Listing
 from panels.seam_bars import SeamRow, figure, nearest_seam, paint_bars, round_top, seam_rows
-from panels.style import ACCENT, DIM, FAINT, LINE, TEXT, Metrics, Tag, hint, rgb
+from panels.style import ACCENT, DIM, FAINT, LINE, TEXT, Metrics, Tag, hint, rgb, text_width
 from panels.timeline_marks import domain_for
-from panels.writing import reveal, write_value
+from panels.writing import fitted, reveal, write_value
+from viewer_app.channels import DEGREES
 from viewer_app.insight import EpisodeInsight
 from viewer_app.scene import Scene
 from viewer_app.view import Frame, Seek
@@ -52,11 +53,12 @@ _MEASURES = (
     _Measure(
         "U_a",
         "uniformity",
-        "{:.3f} deg²/step⁴",
+        "{:.3f} UNIT/step⁴",
         "0.263",
         "0.062",
         "Uniformity of acceleration: the variance over the episode of each joint's commanded acceleration,\n"
-        "which is the second difference of its angle over control steps; of all joints the largest. Less is smoother",
+        "which is the second difference of its angle, or of whatever else is commanded, over control steps;\n"
+        "of all joints the largest. Less is smoother",
     ),
     _Measure(
         "boundary spike",
@@ -85,12 +87,14 @@ class MotionPanel:
     def __init__(self, send: Send, scene: Scene) -> None:
         self._send = send
         self._scene = scene
+        self._unit = scene.actions.leading_unit
         self._insight: EpisodeInsight | None = None
         self._rows: tuple[SeamRow, ...] = ()
         self._entries: tuple[Entry, ...] = ()
         self._listing = Listing((TEXT, _MM, DIM, _DEGREES, _DEGREES), lambda step: send(Seek(step)))
         self._summary = ""
         self._domain = _SHORTEST
+        self._joint_room = 100  # for a joint's name in the list [px]
         self._drawn: tuple[object, ...] = ()
         self._plot = (0, 0, 1, 1)  # left, top, width, height in the drawlist [px]
         self._metrics = Metrics(1.0)
@@ -124,12 +128,12 @@ class MotionPanel:
                 for title, colour in (
                     ("step", DIM),
                     ("mm", _MM),
-                    ("joint", DIM),
+                    ("joint" if self._scene.spec.action.kind == "joints" else "action", DIM),
                     ("units", _DEGREES),
-                    ("deg", _DEGREES),
+                    (self._unit, _DEGREES),
                 )
             ]
-            hint("Of the joint that jumps most, in the scene's units and in degrees. Click a row to look at its step")
+            hint("Of what jumps most, in the scene's units and in degrees or mm. Click a row to look at its step")
         self._listing.build(self._full)
 
     def _build_table(self) -> None:
@@ -151,8 +155,10 @@ class MotionPanel:
                     hint(measure.text)
                     self._values.append(dpg.add_text("-"))
                     hint(measure.text)
-                    dpg.add_text(f"{measure.plain} / {measure.blended}" if measure.plain else "-", color=DIM)
-                    if measure.plain:
+                    # Angles are compared with angles alone.
+                    known = measure.plain and (self._unit == DEGREES or "UNIT" not in measure.form)
+                    dpg.add_text(f"{measure.plain} / {measure.blended}" if known else "-", color=DIM)
+                    if known:
                         hint(f"ACT-smooth: {measure.plain} for plain chunks, {measure.blended} with overlap blending")
 
     def place(self, x: int, y: int, width: int, height: int, metrics: Metrics) -> None:
@@ -173,6 +179,8 @@ class MotionPanel:
         for title, left in zip(self._titles, columns, strict=True):
             dpg.configure_item(title, pos=(px(8) + left, top))
         dpg.configure_item(self._listing.window, pos=(px(8), top + px(22)))
+        self._joint_room = columns[3] - columns[2] - px(6)
+        self._insight = None
         self._listing.place(inner, max(height - top - px(22) - px(6), px(24)), columns, metrics)
         self._drawn = ()
 
@@ -197,21 +205,25 @@ class MotionPanel:
 
     def _read(self, insight: EpisodeInsight) -> None:
         for item, measure in zip(self._values, _MEASURES, strict=True):
-            write_value(item, figure(float(getattr(insight.smoothness, measure.field)), measure.form))
+            form = measure.form.replace("UNIT", f"{self._unit}²" if self._unit else "1")
+            write_value(item, figure(float(getattr(insight.smoothness, measure.field)), form))
         self._rows = rows = seam_rows(insight.seams, self._scene)
         self._entries = tuple(
-            Entry(
-                row.step, (str(row.step), f"{row.distance:.1f}", row.joint, f"{row.units:+.1f}", f"{row.degrees:+.1f}")
-            )
-            for row in rows
+            Entry(row.step, (str(row.step), row.millimetres, self._fitted(row.joint), *row.cells)) for row in rows
         )
-        worst = max(rows, key=lambda row: row.distance, default=None)
+        known = [row for row in rows if not np.isnan(row.distance)]
+        worst = max(known, key=lambda row: row.distance, default=None)
         count = f"{len(rows)} seam{'s' * (len(rows) != 1)}"
         self._summary = (
             f"{count}, the largest {worst.distance:.1f} mm at step {worst.step}"
             if worst is not None
+            else f"{count}, whose jumps nobody can tell"
+            if rows
             else "no seam: no chunk has taken over from another"
         )
+
+    def _fitted(self, joint: str) -> str:
+        return fitted(joint, self._joint_room, lambda text: text_width(text, self._metrics))
 
     # The bars.
 
@@ -223,12 +235,12 @@ class MotionPanel:
         if key != self._drawn:
             self._drawn, self._domain = key, domain
             distances = np.array([row.distance for row in self._rows])
-            degrees = np.array([abs(row.degrees) for row in self._rows])
-            tops = (round_top(distances.max(initial=0)), round_top(degrees.max(initial=0)))
+            jumps = np.array([abs(row.shown) for row in self._rows])
+            tops = (round_top(np.nan_to_num(distances).max(initial=0)), round_top(jumps.max(initial=0)))
             steps = [row.step for row in self._rows]
             colours = (paint(_MM), paint(_DEGREES))
             paint_bars(
-                steps, distances, degrees, tops, domain, self._canvas.pixels, colours, paint(_GROUND), paint(FAINT)
+                steps, distances, jumps, tops, domain, self._canvas.pixels, colours, paint(_GROUND), paint(FAINT)
             )
             self._canvas.show()
             self._draw_axes(tops)
@@ -244,7 +256,7 @@ class MotionPanel:
         for text, x, y, colour in (
             (f"{tops[0]:g} mm", 0, top, _MM),
             ("0", left - px(12), top + height // 2 - size // 2, DIM),
-            (f"{tops[1]:g} deg", 0, bottom - size - px(2), _DEGREES),
+            (f"{tops[1]:g} {self._unit}", 0, bottom - size - px(2), _DEGREES),
             ("0 s", left, bottom + px(1), DIM),
             (f"{seconds:.1f} s", left + width - px(40), bottom + px(1), DIM),
         ):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import dearpygui.dearpygui as dpg
 import numpy as np
 
 from panels.actions import Send
-from panels.style import ACCENT, BAD, GOOD, TEXT, WARN, Metrics, Rgba, Tag
+from panels.style import ACCENT, BAD, GOOD, PUSHED, TEXT, WARN, Metrics, Rgba, Tag
 from panels.writing import to_rgba
-from viewer_app.commands import MoveObject
 from viewer_app.insight import lane_letter
 from viewer_app.scene import Scene
 from viewer_app.types import Float32Array, FloatArray
@@ -23,10 +23,60 @@ Pick = Callable[[float, float], FloatArray | None]
 ChunkAt = Callable[[float, float], int | None]
 """Control step of the chunk whose whisker lies under a pixel of the picture shown last."""
 
+Pixel = tuple[float, float]
+"""Of the picture shown last."""
+
+
+@dataclass(frozen=True)
+class Ghost:
+    """Where what is held would land."""
+
+    lines: tuple[tuple[Pixel, Pixel], ...]
+    words: str
+    at: Pixel
+    """Where the words stand."""
+    pushes: bool = False
+    """Whether the line is the arrow of a push."""
+
+
+class Hand(Protocol):
+    """Takes hold of bodies in the picture. Pixels are those of the picture shown last."""
+
+    def take(self, u: float, v: float, pushes: bool) -> None:
+        """Take hold of what lies under a pixel, to move it or to push it."""
+        ...
+
+    def mark(self, u: float, v: float) -> None:
+        """Mark what lies under a pixel."""
+        ...
+
+    def move(self, u: float, v: float, upright: bool, clicks: float) -> None:
+        """Drag to a pixel, up and down if told to; clicks of the wheel turn what is held."""
+        ...
+
+    def let_go(self) -> None:
+        """Do what the drag says."""
+        ...
+
+    def drop(self) -> None:
+        """Let go and leave everything as it was."""
+        ...
+
+    def update(self, frame: Frame) -> None:
+        """Send what is to be done. Called once a frame."""
+        ...
+
+    @property
+    def ghost(self) -> Ghost | None: ...
+
+
 _LEAST_LUMINANCE = 0.7
 """Of words in an overlay's colour, 1 being white."""
 _STILL = 4.0
 """A click that moves the mouse farther than this is a drag. [px]"""
+
+_UNSEEN = 3
+"""For how many frames a new texture is not shown. With one it blinked in one picture of ten, with two never."""
 
 _DEGREES_PER_HEIGHT = 180.0
 """A drag over the whole height turns the camera by this much, as in MuJoCo's viewer. [deg]"""
@@ -48,18 +98,36 @@ class ShownPicture:
     """What the overlays have to say: a line, and the overlay's colour, RGB in [0, 1]."""
 
 
+@dataclass
+class _Texture:
+    """A raw texture of Dear PyGui's, which reads its pixels in every frame: they must stay as long as it does."""
+
+    item: Tag
+    pixels: Float32Array
+    age: int = 0
+    """In frames."""
+
+
 class LanePane:
     """The picture of one lane, within the viewport."""
 
     def __init__(
-        self, send: Send, scene: Scene, pick: Pick, chunk_at: ChunkAt, lane: int, colour: tuple[float, float, float]
+        self,
+        send: Send,
+        scene: Scene,
+        pick: Pick,
+        chunk_at: ChunkAt,
+        hand: Hand,
+        lane: int,
+        colour: tuple[float, float, float],
     ) -> None:
         """
         Args:
-            send: Takes `Aim`, `Seek`, `LookAtLane` and `MoveObject`.
+            send: Takes `Aim`, `Seek` and `LookAtLane`.
             scene: What is shown.
             pick: For double-click.
             chunk_at: For a click on a whisker.
+            hand: For Ctrl-drags.
             lane: Its number.
             colour: Of the lane, RGB in [0, 1].
         """
@@ -70,16 +138,15 @@ class LanePane:
         self._colour = to_rgba(colour)
         self._pressed: tuple[float, float] | None = None  # where the left button went down in the picture [px]
         self._fovy = float(np.deg2rad(scene.model.vis.global_.fovy))
-        # Only what a reset places can be placed by hand: its height at rest is known.
-        heights = {spawn.body: spawn.position[2] for spawn in scene.spec.spawn}
-        name = scene.spec.task.object
-        self._object = (name, heights[name]) if name in heights else None
+        self._hand = hand
+        self._handling: int | None = None  # the button that holds something
+        self._ghost: Ghost | None = None
         self._centre = self._scene_centre = scene.spec.look_at
         self._extent = float(scene.model.stat.extent)  # [m]
-        self._texture: Tag | None = None
+        self._texture: _Texture | None = None
+        self._coming: _Texture | None = None  # of another size, not shown yet
         self._size = (1, 1)
-        self._texture_size = (0, 0)
-        self._kept: Float32Array | None = None
+        self._picture_size = (0, 0)  # of the picture handed in last [px]
         self._drag: int | None = None
         self._mouse_was = (0.0, 0.0)
         self._metrics = Metrics(1.0)
@@ -104,6 +171,7 @@ class LanePane:
         self._drawlist = dpg.add_drawlist(100, 100, parent=self._window)
         self._layer = dpg.add_draw_layer(parent=self._drawlist)
         self._badges = dpg.add_draw_layer(parent=self._drawlist)
+        self._ghosts = dpg.add_draw_layer(parent=self._drawlist)
 
     def place(self, x: int, y: int, width: int, height: int, metrics: Metrics) -> None:
         """Take a rectangle of the viewport's window."""
@@ -118,23 +186,34 @@ class LanePane:
         """Put a picture on the screen. It is stretched while its size is still that of an older layout."""
         self._centre = picture.centre
         self._notes = picture.notes
-        self._kept = picture.pixels
-        if self._texture is None or self._texture_size != (picture.width, picture.height):
-            old = self._texture
-            self._texture_size = (picture.width, picture.height)
-            self._texture = dpg.add_raw_texture(
-                picture.width, picture.height, picture.pixels, format=dpg.mvFormat_Float_rgba, parent=self._registry
-            )
+        size = (picture.width, picture.height)
+        if size == self._picture_size:
+            texture = self._coming or self._texture
+            assert texture is not None
+            dpg.set_value(texture.item, picture.pixels)
+            texture.pixels = picture.pixels
+            return
+        if self._coming is not None:
+            dpg.delete_item(self._coming.item)
+        self._picture_size = size
+        item = dpg.add_raw_texture(*size, picture.pixels, format=dpg.mvFormat_Float_rgba, parent=self._registry)
+        self._coming = _Texture(item, picture.pixels)
+
+    def _take_texture(self) -> None:
+        """Show a new texture some frames after it was made: before, OpenGL has nothing of it, and the pane blinks."""
+        if self._coming is None:
+            return
+        self._coming.age += 1
+        if self._coming.age > _UNSEEN:
+            old, self._texture, self._coming = self._texture, self._coming, None
             self._place_picture()
             if old is not None:
-                dpg.delete_item(old)
-        else:
-            dpg.set_value(self._texture, picture.pixels)
+                dpg.delete_item(old.item)
 
     def _place_picture(self) -> None:
         dpg.delete_item(self._layer, children_only=True)
         if self._texture is not None:
-            dpg.draw_image(self._texture, (0, 0), self._size, parent=self._layer)
+            dpg.draw_image(self._texture.item, (0, 0), self._size, parent=self._layer)
 
     def update(self, frame: Frame, wheel: float) -> None:
         """Show what is known about the lane's moment, and follow the mouse.
@@ -143,6 +222,7 @@ class LanePane:
             frame: Of the lane.
             wheel: How far the mouse wheel was turned since the last frame.
         """
+        self._take_texture()
         self._say(frame)
         self._mouse(frame, wheel)
 
@@ -231,10 +311,12 @@ class LanePane:
         ):
             self._send(LookAtLane(self._lane))
         if inside and dpg.is_mouse_button_double_clicked(left):
+            self._hand.mark(*self._pixel(x, y))
             self._centre_on(frame, x, y)
         control = dpg.is_key_down(dpg.mvKey_LControl) or dpg.is_key_down(dpg.mvKey_RControl)
-        if inside and control and dpg.is_mouse_button_clicked(left):
-            self._put_object(frame, x, y)
+        self._hand.update(frame)
+        if self._handle(frame, inside and control, x, y, wheel):
+            self._mouse_was = (mouse[0], mouse[1])
             return
         self._follow_click(inside and not control, x, y)
         for button in (left, right):
@@ -253,6 +335,63 @@ class LanePane:
             distance = min(max(camera.distance * float(np.exp(-0.12 * wheel)), 0.03), 20.0)
             self._send(Aim(replace(camera, distance=distance, label="free")))
 
+    def _pixel(self, x: float, y: float) -> Pixel:
+        """A place of the pane as a pixel of the picture."""
+        width, height = self._picture_size
+        return x * width / self._size[0], y * height / self._size[1]
+
+    def _handle(self, frame: Frame, inside: bool, x: float, y: float, wheel: float) -> bool:
+        """Hold, drag and let go of bodies. Returns whether the mouse is busy with that."""
+        pixel = self._pixel(x, y)
+        for button in (dpg.mvMouseButton_Left, dpg.mvMouseButton_Right):
+            if inside and self._handling is None and self._drag is None and dpg.is_mouse_button_clicked(button):
+                self._handling = button
+                self._hand.take(*pixel, pushes=button == dpg.mvMouseButton_Right)
+        if self._handling is None:
+            return False
+        shift = dpg.is_key_down(dpg.mvKey_LShift) or dpg.is_key_down(dpg.mvKey_RShift)
+        self._hand.move(*pixel, upright=shift, clicks=wheel)
+        if dpg.is_key_pressed(dpg.mvKey_Escape):
+            self._hand.drop()
+        elif not dpg.is_mouse_button_down(self._handling):
+            self._hand.let_go()
+        if not dpg.is_mouse_button_down(self._handling):
+            self._handling = None
+        self._show_ghost(frame)
+        return True
+
+    def _show_ghost(self, frame: Frame) -> None:
+        ghost = self._hand.ghost
+        if ghost == self._ghost:
+            return
+        self._ghost = ghost
+        dpg.delete_item(self._ghosts, children_only=True)
+        if ghost is None:
+            return
+        colour = PUSHED if ghost.pushes else ACCENT
+        across, down = self._size[0] / self._picture_size[0], self._size[1] / self._picture_size[1]
+        places = [[(u * across, v * down) for u, v in line] for line in ghost.lines]
+        for begin, end in places:
+            if ghost.pushes:
+                dpg.draw_arrow(end, begin, color=colour, thickness=3, size=10, parent=self._ghosts)
+            else:
+                dpg.draw_line(begin, end, color=colour, thickness=2, parent=self._ghosts)
+        writing = frame.trace is frame.lane.now.trace and frame.step == frame.length
+        words = ghost.words if writing else f"{ghost.words} (a branch from step {frame.step})"
+        px, size = self._metrics.px, self._metrics.px(13)
+        width = _text_width(words, size)
+        x = min(max(ghost.at[0] * across + px(14), px(4)), self._size[0] - width - px(12))
+        y = min(max(ghost.at[1] * down - px(30), px(4)), self._size[1] - size - px(12))
+        dpg.draw_rectangle(
+            (x - px(5), y - px(3)),
+            (x + width + px(5), y + size + px(5)),
+            fill=(15, 18, 22, 220),
+            color=colour,
+            rounding=px(3),
+            parent=self._ghosts,
+        )
+        dpg.draw_text((x, y), words, size=size, color=TEXT, parent=self._ghosts)
+
     def _follow_click(self, inside: bool, x: float, y: float) -> None:
         """A click on a whisker goes to the step that predicted it; with a drag the camera turns instead."""
         left = dpg.mvMouseButton_Left
@@ -262,8 +401,7 @@ class LanePane:
             return
         (from_x, from_y), self._pressed = self._pressed, None
         if max(abs(x - from_x), abs(y - from_y)) <= _STILL and self._texture is not None:
-            width, height = self._texture_size
-            step = self._chunk_at(x * width / self._size[0], y * height / self._size[1])
+            step = self._chunk_at(*self._pixel(x, y))
             if step is not None and step >= 0:
                 self._send(Seek(step))
 
@@ -286,21 +424,10 @@ class LanePane:
         x, y, z = (float(v) for v in centre - right * dx * metres + up * dy * metres)
         return replace(camera, look_at=(x, y, z), tracking=False, label="free")
 
-    def _put_object(self, frame: Frame, x: float, y: float) -> None:
-        """Put the task's object under the mouse. Only at the head: the past stays as it was."""
-        if self._object is None or self._texture is None or not frame.at_head:
-            return
-        width, height = self._texture_size
-        point = self._pick(x * width / self._size[0], y * height / self._size[1])
-        if point is not None:
-            name, rest = self._object
-            self._send(MoveObject(name, (float(point[0]), float(point[1]), rest), lane=self._lane))
-
     def _centre_on(self, frame: Frame, x: float, y: float) -> None:
         if self._texture is None:
             return
-        width, height = self._texture_size
-        point = self._pick(x * width / self._size[0], y * height / self._size[1])
+        point = self._pick(*self._pixel(x, y))
         # The sky is a box in the scene: a point on it is no place to look at.
         if point is not None and np.linalg.norm(point - np.array(self._scene_centre)) < 3 * self._extent:
             camera = self._free(frame.focus.camera)

@@ -10,9 +10,11 @@ from panels.actions import Action, Send
 from panels.canvas import Canvas, paint
 from panels.execution import ExecutionControls
 from panels.queue_strip import Queue, paint_queue, queue_at
+from panels.reach import ReachStrip
 from panels.style import ACCENT, BAD, DIM, GOOD, TEXT, Metrics, Tag, heading, hint, rgb
 from panels.writing import reveal, write_value
 from viewer_app.commands import ResetEpisode, ResetPolicy, SetPrompt, SetResetAtStart
+from viewer_app.mending import Mends
 from viewer_app.types import PolicyInfo
 from viewer_app.view import Frame, LaneView, Seek
 
@@ -33,6 +35,7 @@ class PolicyPanel:
         self._seed_shown: int | None = None
         self._prompt_shown: str | None = None
         self._execution = ExecutionControls(send)
+        self._reach = ReachStrip(send)
         self._shown_queue: Queue | None = None
 
     @property
@@ -55,6 +58,7 @@ class PolicyPanel:
             self._execution.build()
         with dpg.group(parent=self.window) as self._coming:
             self._build_queue()
+            self._reach.build()
         with dpg.group(parent=self.window) as self._driving:
             self._build_latency()
             self._build_episode()
@@ -122,6 +126,7 @@ class PolicyPanel:
             dpg.configure_item(item, wrap=inner)
         dpg.configure_item(self._queue, width=inner, height=px(16))
         self._execution.place(inner, metrics)
+        self._reach.place(inner, metrics)
         dpg.configure_item(self._seed, width=px(70))
         self._canvas.resize(inner, px(16))
         self._drawn = ()
@@ -139,6 +144,7 @@ class PolicyPanel:
         if info is not None:
             self._show_queue(frame)
             self._point_at_queue()
+            self._reach.update(frame)
         if loaded is not None:
             self._execution.update(frame.lane.settings)
             self._show_latency(frame.lane)
@@ -162,8 +168,10 @@ class PolicyPanel:
         count = info.n_parameters
         size = f"{count / 1e6:.1f} M parameters" if count >= 1e5 else f"{count} parameters"
         kind = info.kind if info.deterministic else f"{info.kind}, samples"
+        kind += ", relative actions" * info.relative_actions
         span = f"chunk_size {info.chunk_size} = {info.chunk_size * self._dt:.2f} s"
-        dpg.set_value(self._facts, f"{kind}   {size}   {info.device}\n{span}")
+        mends = Mends.from_plain(info.mended).words()
+        dpg.set_value(self._facts, f"{kind}   {size}   {info.device}\n{span}" + (f"\nmended: {mends}" if mends else ""))
         complete = info.tensors_verified == info.tensors_in_file and info.tensors_in_file > 0
         # A motion that was played back has none to verify.
         words = f"weights verified {info.tensors_verified}/{info.tensors_in_file}" if info.tensors_in_file else ""

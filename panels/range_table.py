@@ -9,6 +9,7 @@ import numpy as np
 
 from panels.style import BAD, DIM, TEXT, WARN, Metrics, Rgba, Tag, bubble, heading, hint, rgb, text_width
 from panels.writing import fitted, reveal, write, write_value
+from viewer_app.channels import without_prefix
 from viewer_app.insight import Ranges, lane_letter
 from viewer_app.scene import Scene
 from viewer_app.view import Frame
@@ -51,7 +52,7 @@ def range_words(low: float, high: float) -> str:
 
 
 def is_beyond(ranges: Ranges, joint: int) -> bool:
-    """Whether a joint is told more than its actuator takes."""
+    """Whether a joint is told more than its actuator, or the environment, takes."""
     low, high = float(ranges.joint_low[joint]), float(ranges.joint_high[joint])
     if not np.isfinite(high - low):
         return False
@@ -60,12 +61,12 @@ def is_beyond(ranges: Ranges, joint: int) -> bool:
 
 
 class RangeTable:
-    """One block a joint: its name and what it can do, then a line for each lane."""
+    """One block for each number of an action: its name, what it can do, then a line for each lane."""
 
     def __init__(self, scene: Scene, colours: Sequence[Rgba]) -> None:
         """
         Args:
-            scene: Its joints are told.
+            scene: Its actions are told.
             colours: Of the lanes, in turn.
         """
         self._scene = scene
@@ -83,7 +84,7 @@ class RangeTable:
             heading("Range check")
             hint(
                 "Lowest and highest value of all rows of all chunks of the trace, executed or not: in the model's own\n"
-                "normalised numbers, and in the robot's units beside what its actuators take (amber: beyond that)"
+                "normalised numbers, and in the scene's units beside what its actuators take (amber: beyond that)"
             )
             self._count = dpg.add_text("", color=DIM)
         self._verdict = dpg.add_text("", wrap=0)
@@ -126,15 +127,16 @@ class RangeTable:
             for share in (0.34, 0.33, 0.33):
                 dpg.add_table_column(init_width_or_weight=share)
             with dpg.table_row():
-                for title in ("", "model", "robot"):
+                whose = "environment" if self._scene.spec.action.kind == "environment" else "robot"
+                for title in ("", "model", whose):
                     dpg.add_text(title, color=DIM)
-            for name in self._scene.joint_names:
+            for name in self._scene.action_names:
                 with dpg.table_row():
                     self._names.append(dpg.add_text(name, color=TEXT))
                     hint(name)
-                    dpg.add_text("can do", color=DIM)
+                    dpg.add_text("takes" if whose == "environment" else "can do", color=DIM)
                     self._reach.append(dpg.add_text("", color=DIM))
-                    hint("What the actuator takes, in the scene's units")
+                    hint(f"What the {'actuator' if whose == 'robot' else whose} takes, in the scene's units")
                 self._cells.append([self._lane_row(lane) for lane in range(lanes)])
 
     def _lane_row(self, lane: int) -> tuple[Tag, Tag]:
@@ -146,7 +148,7 @@ class RangeTable:
 
     def _fill(self, found: Sequence[Ranges | None], some: Ranges) -> None:
         room = round(0.30 * max(dpg.get_item_rect_size(self._place)[0], self._metrics.px(320)))
-        for joint, name in enumerate(self._scene.joint_names):
+        for joint, name in enumerate(without_prefix(self._scene.action_names)):
             shown = fitted(name, room, lambda text: text_width(text, self._metrics))
             write_value(self._names[joint], shown)
             write_value(self._reach[joint], range_words(float(some.joint_low[joint]), float(some.joint_high[joint])))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from viewer_app.channels import without_prefix
 from viewer_app.scene import Scene
 from viewer_app.smoothness import Seam
 from viewer_app.types import Float32Array, FloatArray
@@ -19,18 +20,35 @@ class SeamRow:
     step: int
     """First control step of the new chunk."""
     distance: float
-    """Jump at the end effector. [mm]"""
+    """Jump at the end effector. [mm] NaN where nobody can tell."""
     joint: str
-    """The one that jumps most."""
+    """The one that jumps most, or the number of whatever else actions are."""
     units: float
     """Its jump, with its sign. Scene units."""
-    degrees: float
-    """The same in [deg]."""
+    shown: float
+    """The same in the unit in which it is shown."""
+    unit: str = "deg"
+    """That unit, empty where there is none."""
+
+    @property
+    def millimetres(self) -> str:
+        """The jump at the end effector, a dash where nobody can tell."""
+        return figure(self.distance, "{:.1f}")
+
+    @property
+    def cells(self) -> tuple[str, str]:
+        """The jump in scene units, and as it is shown where that is something else."""
+        if not self.unit:
+            return f"{self.units:+.2f}", ""
+        return f"{self.units:+.1f}", f"{self.shown:+.1f}"
 
     @property
     def words(self) -> str:
         """In one line."""
-        return f"step {self.step}: {self.distance:.1f} mm, {self.joint} {self.units:+.1f} = {self.degrees:+.1f} deg"
+        units, shown = self.cells
+        return f"step {self.step}: {self.millimetres} mm, {self.joint} {units}" + (
+            f" = {shown} {self.unit}" if shown else ""
+        )
 
 
 def seam_rows(seams: Sequence[Seam], scene: Scene) -> tuple[SeamRow, ...]:
@@ -38,16 +56,17 @@ def seam_rows(seams: Sequence[Seam], scene: Scene) -> tuple[SeamRow, ...]:
 
     Args:
         seams: By step.
-        scene: Knows the joints and their units.
+        scene: Knows the actions and their units. Which of them jumps most is told of those of one unit.
     """
-    n = scene.n_action
-    per_unit = scene.to_degrees(np.ones(n, np.float32)) - scene.to_degrees(np.zeros(n, np.float32))
+    actions = scene.actions
+    names = without_prefix(actions.names)
     found = []
     for seam in seams:
-        joint = int(np.abs(seam.jump).argmax())
-        degrees = float(seam.jump[joint])
-        units = degrees / float(per_unit[joint])
-        found.append(SeamRow(seam.step, seam.distance, scene.joint_names[joint], units, degrees))
+        joint = int(actions.leading[np.abs(seam.jump[actions.leading]).argmax()])
+        units = float(actions.per_shown(seam.jump)[joint])
+        found.append(
+            SeamRow(seam.step, seam.distance, names[joint], units, float(seam.jump[joint]), actions.leading_unit)
+        )
     return tuple(found)
 
 
@@ -87,7 +106,7 @@ def paint_bars(
 
     Args:
         steps: Where the bars stand.
-        upper: How long each is above the axis, not negative. Shape (bars,).
+        upper: How long each is above the axis, not negative; NaN is no bar. Shape (bars,).
         lower: How long each is below it. Shape (bars,).
         tops: Lengths that reach the upper and the lower edge.
         domain: Steps that the whole width spans.
@@ -104,7 +123,7 @@ def paint_bars(
     at = np.minimum(np.round(np.asarray(steps) * width / max(domain, 1)).astype(np.int64), width - 1)
     for side, (values, top) in enumerate(zip((upper, lower), tops, strict=True)):
         for beside in range(-(thick // 2), thick // 2 + 1):
-            np.maximum.at(long[side], np.clip(at + beside, 0, width - 1), values / top)
+            np.maximum.at(long[side], np.clip(at + beside, 0, width - 1), np.nan_to_num(values) / top)
     rows = np.arange(height)[:, None]
     room = (middle, height - middle - 1)
     above = (rows < middle) & (middle - rows <= np.ceil(long[0] * room[0])[None])

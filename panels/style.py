@@ -41,6 +41,9 @@ ACTUAL = rgb("8fc1ee")
 COMMANDED = rgb("f2c14e")
 PREDICTED = rgb("52cc66")
 
+PUSHED = rgb("f2619c")
+"""A push, on the timeline and where one is dragged; its arrow in the picture has the same colour."""
+
 # Muted, so that marks stand out on them; in the order in which a trace names its phases.
 PHASES: tuple[Rgba, ...] = (rgb("3c5a78"), rgb("6a5a2f"), rgb("3f6a4c"), rgb("6a4560"), rgb("4d5560"), rgb("31616a"))
 

@@ -24,8 +24,8 @@ class Mark:
 
     step: int
     kind: str
-    """`chunk`, `policy_reset`, `settings`, `moved`, `note`, `bookmark`, `phase`, `contact`, `outcome`, `branch` or
-    `finding`."""
+    """`chunk`, `policy_reset`, `settings`, `moved`, `undone`, `pushed`, `note`, `bookmark`, `phase`, `contact`,
+    `outcome`, `branch` or `finding`."""
     text: str
 
 

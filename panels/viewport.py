@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 import dearpygui.dearpygui as dpg
 
 from panels.actions import PRESETS, AddressLanes, Send, keys_of
-from panels.pane import ChunkAt, LanePane, Pick, ShownPicture
+from panels.pane import ChunkAt, Hand, LanePane, Pick, ShownPicture
 from panels.style import Metrics, Tag, hint
 from panels.writing import to_rgba
 from viewer_app.scene import Scene
 from viewer_app.view import Aim, Camera, Frame, OverlayChoice, Show, camera_presets
 
 _TOGGLES = (
-    ("whisker", "whisker", "The chunk being executed, or the ensembled path: where its joints would put the gripper"),
+    ("whisker", "whisker", "The chunk being executed, or the ensembled path: where it would put the gripper"),
     ("physics", "physics", "The same chunk rolled forward through the simulation from here: lag and contacts included"),
     ("ghosts", "past", "Chunks asked for earlier, fading with age. Click a whisker to go where it was predicted"),
     ("path", "path", "Where the end effector has been"),
@@ -31,6 +31,8 @@ _TOGGLES = (
     ("shadow", "the other policies", "What the policies of the other lanes would do here, each in its lane's colour"),
     ("ticks", "orientation", "How the gripper is turned along the whisker: red x, green y, blue z"),
     ("gripper", "gripper opening", "How far the gripper is open along the whisker"),
+    ("target", "target", "Where this step's action asks the hand to be, and a line to where the joints can bring it"),
+    ("pushes", "pushes", "What pushes the robot or an object in this step: an arrow as long as the force is strong"),
 )
 """Field of `OverlayChoice`, its label and its tooltip."""
 _IN_REACH = 4
@@ -47,26 +49,28 @@ class ViewportPanel:
         send: Send,
         scene: Scene,
         swatches: Mapping[str, tuple[float, float, float]],
-        lanes: Sequence[tuple[Pick, ChunkAt, tuple[float, float, float]]],
+        lanes: Sequence[tuple[Pick, ChunkAt, Hand, tuple[float, float, float]]],
     ) -> None:
         """
         Args:
             send: Takes `Aim`, `Show`, and what the panes send.
             scene: Its presets and cameras are offered.
             swatches: Field of `OverlayChoice` to its colour, RGB in [0, 1].
-            lanes: For each lane: finds the world point under a pixel, finds the chunk under a pixel, its colour.
+            lanes: For each lane: finds the world point under a pixel, finds the chunk under a pixel, takes hold of
+                bodies; its colour.
         """
         self._send = send
         self._swatches = {name: to_rgba(colour) for name, colour in swatches.items()}
+        self._has_targets = scene.spec.action.kind == "end_effector"
         presets = camera_presets(scene.spec.look_at)
         self._choices: dict[str, Camera] = {
             f"{keys_of(action)}  {camera.label}": camera for action, camera in zip(PRESETS, presets, strict=True)
         }
-        for name in scene_cameras(scene):
+        for name in scene.viewing_cameras:
             self._choices[f"[ ]  {name}"] = Camera(scene.spec.look_at, scene_camera=name, label=name)
         self._panes = [
-            LanePane(send, scene, pick, chunk_at, number, colour)
-            for number, (pick, chunk_at, colour) in enumerate(lanes)
+            LanePane(send, scene, pick, chunk_at, hand, number, colour)
+            for number, (pick, chunk_at, hand, colour) in enumerate(lanes)
         ]
         self._size = (1, 1)
         self.columns = 1
@@ -89,8 +93,10 @@ class ViewportPanel:
                 list(self._choices), width=130, callback=lambda _, name: self._send(Aim(self._choices[name]))
             )
             hint(
-                "Left-drag: orbit, right-drag: pan, wheel: zoom, double-click: centre, Esc: free camera\n"
-                "Ctrl+click: put the task's object there before the next step"
+                "Left-drag: orbit, right-drag: pan, wheel: zoom, Esc: free camera\n"
+                "Double-click: centre, and mark the body\n"
+                "Ctrl+drag an object: move it along the ground (Shift: up and down; wheel: turn it). Ctrl+Z: undo\n"
+                "Ctrl+right-drag a body: push it that way when you let go"
             )
             if several:
                 dpg.add_checkbox(label="set all lanes", callback=lambda _, on: self._send(AddressLanes(on)))
@@ -98,12 +104,13 @@ class ViewportPanel:
                     "What is set in the panels counts for all lanes, not only for the one looked at (Ctrl+L: the next)"
                 )
             in_reach = _IN_REACH - 2 * several
-            for entry in _TOGGLES[:in_reach]:
+            toggles = [entry for entry in _TOGGLES if entry[0] != "target" or self._has_targets]
+            for entry in toggles[:in_reach]:
                 self._add_toggle(*entry)
             self._more = dpg.add_button(label="more")
             hint("More overlays, and the legend in pictures")
             with dpg.popup(self._more, mousebutton=dpg.mvMouseButton_Left) as self._menu:
-                for entry in _TOGGLES[in_reach:]:
+                for entry in toggles[in_reach:]:
                     with dpg.group(horizontal=True):
                         self._add_toggle(*entry)
         self._registry = dpg.add_texture_registry()
@@ -179,9 +186,3 @@ def tiles(count: int, width: int, height: int) -> tuple[int, int]:
 
     columns = max(range(1, count + 1), key=seen)
     return columns, -(-count // columns)
-
-
-def scene_cameras(scene: Scene) -> tuple[str, ...]:
-    """The cameras of the model that the viewport can look through, in the model's order."""
-    names = (str(scene.model.camera(index).name) for index in range(scene.model.ncam))
-    return tuple(name for name in names if name)

@@ -25,6 +25,7 @@ from policies.model import decode_config, load_verified
 from policies.processors import Processors, load_processors
 from policies.progress import OnCall, Progress, Report, within
 from policies.trial import try_once
+from policies.xray import xrayed
 from viewer_app.types import ActionChunk, Float32Array, Observation, PolicyInfo, Want, frozen
 
 
@@ -41,6 +42,11 @@ class ActPolicy:
     def info(self) -> PolicyInfo:
         return self._info
 
+    @property
+    def processors(self) -> Processors:
+        return self._processors
+
+    @xrayed
     def predict(self, observations: Sequence[Observation], start: int, seed: int, want: Want) -> ActionChunk:
         """Propose `chunk_size` actions. See `viewer_app.types.Policy`.
 
@@ -164,12 +170,14 @@ def load_act(checkpoint: Checkpoint, device: str, report: Report, on_call: OnCal
         n_action_steps=config.n_action_steps,
         n_action=config.action_feature.shape[0],
         n_state=inputs.n_state,
+        n_environment_state=inputs.n_environment_state,
         cameras=MappingProxyType({name: (camera.height, camera.width) for name, camera in inputs.cameras.items()}),
         ensemble_coefficient=config.temporal_ensemble_coeff,
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
         tensors_verified=verified,
-        tensors_in_file=len(checkpoint.tensors),
+        tensors_in_file=checkpoint.n_tensors,
         action_scale=processors.action_scale,
+        relative_actions=processors.relative,
         state_scale=processors.state_scale,
         camera_mean=MappingProxyType(dict(processors.camera_mean)),
         device=device,

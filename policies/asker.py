@@ -59,6 +59,10 @@ class Asker:
         self._device = device
         self._source = source
 
+    @property
+    def processors(self) -> Processors:
+        return self._processors
+
     def ask(self, observations: Sequence[Observation], seed: int) -> Answer:
         """The chunk for these observations, oldest first, all with the newest one's prompt.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from policies.adapter import ADAPTER_CONFIG, ADAPTER_FILES, ADAPTER_WEIGHTS, AdapterError, base_folder
 from policies.old_format import OLD_NORMALISATION, STILL_MADE, OldFormatError, read_statistics
 from policies.progress import Progress, Report, within
 from policies.source import Place
@@ -27,6 +28,8 @@ WEIGHTS = "model.safetensors"
 PREPROCESSOR = "policy_preprocessor.json"
 POSTPROCESSOR = "policy_postprocessor.json"
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+Statistics = Mapping[str, Mapping[str, NDArray[np.float32]]]
+"""Feature to name of a statistic to its values."""
 _BLOCK = 1 << 22
 """How much of a file is hashed at a time. [byte]"""
 
@@ -61,13 +64,22 @@ class Checkpoint:
     """What the weight file holds of the model."""
     digest: str
     """SHA-256 of every file that decides what the policy does, hexadecimal."""
-    old_statistics: Mapping[str, Mapping[str, NDArray[np.float32]]] | None = None
-    """Feature to statistic to value where LeRobot before 0.4 kept them among the weights, and there are no processors:
-    `steps` is then without entries. None otherwise."""
+    n_adapter_tensors: int = 0
+    """How many tensors an adapter's file holds."""
+    base: Path | None = None
+    """Folder of the policy whose weights an adapter changes, where `folder` holds an adapter; None otherwise."""
+    old_statistics: Statistics | None = None
+    """Feature to statistic to value where LeRobot before 0.4 kept them among the weights, and there are no processors,
+    or where a person gave others than the checkpoint's: `steps` is then without entries. None otherwise."""
 
     @property
     def weights(self) -> Path:
-        return self.folder / WEIGHTS
+        return (self.base or self.folder) / WEIGHTS
+
+    @property
+    def n_tensors(self) -> int:
+        """How many tensors there are to verify."""
+        return len(self.tensors) + self.n_adapter_tensors
 
     def statistics_file(self, pipeline: str, registry_name: str) -> Path:
         """The file with the statistics of a step, or the pipeline's own file where the step has none."""
@@ -79,12 +91,13 @@ class Checkpoint:
         return self.folder / pipeline
 
 
-def read_checkpoint(place: Place, report: Report) -> Checkpoint:
+def read_checkpoint(place: Place, report: Report, given: Statistics | None = None) -> Checkpoint:
     """Read all of a checkpoint but the values of its weights.
 
     Args:
         place: Where it is.
         report: Told the progress, which for large weights is that of the digest.
+        given: Statistics of the training data. Processors are made of them, and those of the checkpoint not read.
 
     Raises:
         CheckpointError: If a file is missing or damaged, or of a form that Whiskers does not open.
@@ -98,28 +111,35 @@ def read_checkpoint(place: Place, report: Report) -> Checkpoint:
             f"Checkpoint file {folder / CONFIG} does not say its policy type; if it is LeRobot's, add one such as "
             '"type": "act".'
         )
-    if (folder / "adapter_config.json").exists() or config.get("use_peft") is True:
-        raise CheckpointError(
-            f"Checkpoint {folder} is a PEFT (LoRA) adapter; merge it into its base policy and open what that gives."
-        )
-    tensors = _read_tensor_specs(folder)
+    base = None
+    if (folder / ADAPTER_CONFIG).exists() or config.get("use_peft") is True:
+        try:
+            base = base_folder(folder, place.base)
+        except AdapterError as error:
+            raise CheckpointError(str(error)) from None
+    tensors = _read_tensor_specs(base or folder)
     pipelines = (PREPROCESSOR, POSTPROCESSOR)
     old = [name for name in tensors if name.startswith(OLD_NORMALISATION)]
-    statistics: Mapping[str, Mapping[str, NDArray[np.float32]]] | None = None
-    if old and kind in STILL_MADE and not any((folder / name).exists() for name in pipelines):
-        try:
-            statistics = read_statistics(folder / WEIGHTS, old, config)
-        except OldFormatError as error:
-            raise CheckpointError(f"Checkpoint file {folder / WEIGHTS}: {error}") from None
+    statistics: Statistics | None = None
+    steps: dict[str, tuple[Mapping[str, object], ...]]
+    if given is not None:
+        statistics, steps = given, dict.fromkeys(pipelines, ())
         tensors = {name: spec for name, spec in tensors.items() if name not in old}
-        steps: dict[str, tuple[Mapping[str, object], ...]] = dict.fromkeys(pipelines, ())
+    elif old and kind in STILL_MADE and not any((folder / name).exists() for name in pipelines):
+        try:
+            statistics = read_statistics((base or folder) / WEIGHTS, old, config)
+        except OldFormatError as error:
+            raise CheckpointError(f"Checkpoint file {(base or folder) / WEIGHTS}: {error}") from None
+        tensors = {name: spec for name, spec in tensors.items() if name not in old}
+        steps = dict.fromkeys(pipelines, ())
     else:
         _refuse_old(folder, old)
         steps = {name: _read_steps(folder, name) for name in pipelines}
     state_files = [str(step["state_file"]) for entries in steps.values() for step in entries if "state_file" in step]
     for name in state_files:
         _tensor_specs(folder / name)
-    files = [CONFIG, WEIGHTS, *(steps if statistics is None else ()), *state_files]
+    names = {CONFIG, *(steps if statistics is None else ()), *state_files, *(ADAPTER_FILES if base is not None else ())}
+    files = sorted([(base or folder) / WEIGHTS, *(folder / name for name in names)], key=lambda path: path.name)
     return Checkpoint(
         name=place.name,
         source=place.source,
@@ -128,7 +148,9 @@ def read_checkpoint(place: Place, report: Report) -> Checkpoint:
         config=MappingProxyType(config),
         steps=MappingProxyType(steps),
         tensors=MappingProxyType(tensors),
-        digest=_digest(folder, sorted(set(files)), within(report, 0.1, 1.0)),
+        digest=_digest(files, within(report, 0.1, 1.0), given),
+        n_adapter_tensors=len(_tensor_specs(folder / ADAPTER_WEIGHTS)) if base is not None else 0,
+        base=base,
         old_statistics=statistics,
     )
 
@@ -226,13 +248,16 @@ def _checked_step(path: Path, index: int, entry: object) -> Mapping[str, object]
     return MappingProxyType(entry)
 
 
-def _digest(folder: Path, names: list[str], report: Report) -> str:
-    """SHA-256 over name, size and content of each file."""
-    total = sum((folder / name).stat().st_size for name in names) or 1
+def _digest(files: Sequence[Path], report: Report, given: Statistics | None) -> str:
+    """SHA-256 over name, size and content of each file, and over statistics that are not the checkpoint's."""
+    total = sum(path.stat().st_size for path in files) or 1
     hasher, done = hashlib.sha256(), 0
-    for name in names:
-        hasher.update(f"{name}\0{(folder / name).stat().st_size}\0".encode())
-        for block in _blocks(folder / name):
+    for feature, values in sorted((given or {}).items()):
+        for name, value in sorted(values.items()):
+            hasher.update(f"{feature}.{name}\0{value.shape}\0".encode() + value.tobytes())
+    for path in files:
+        hasher.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+        for block in _blocks(path):
             hasher.update(block)
             done += len(block)
             report(Progress("Hashing the weights", min(done / total, 1.0)))

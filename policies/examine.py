@@ -7,7 +7,6 @@ rest. It needs neither torch nor LeRobot.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -16,24 +15,26 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from policies.checkpoint import CONFIG, POSTPROCESSOR, PREPROCESSOR, WEIGHTS, migration
+from policies.checkpoint import Statistics as GivenStatistics
 from policies.load import ADAPTERS
 from policies.old_format import OLD_NORMALISATION, STILL_MADE, OldFormatError, read_statistics
 from policies.packages import is_lerobots
 from policies.source import Place
+from policies.statistics import TRAINED, dataset_roots, has_statistics
 from viewer_app.doctor.facts import CheckpointFacts, Feature, ProcessorStep, Statistics, mapping_of
 from viewer_app.doctor.finding import Finding
 from viewer_app.types import FloatArray, frozen
 
-_TRAINED = "train_config.json"
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _COPY = "Copy it again from where the policy was trained."
 
 
-def examine(place: Place) -> CheckpointFacts:
+def examine(place: Place, given: GivenStatistics | None = None) -> CheckpointFacts:
     """All that a checkpoint folder says of itself.
 
     Args:
         place: A folder that is there. See `source.find_folder`.
+        given: Statistics of the training data, of which processors are made in place of the checkpoint's own.
     """
     folder = place.folder
     unreadable: list[Finding] = []
@@ -47,7 +48,11 @@ def examine(place: Place) -> CheckpointFacts:
         # What the processors would hold is among the weights.
         unreadable = [each for each in unreadable if each.id != "processor-missing"]
         before, after = _steps_among_weights(folder, config, unreadable)
-    trained = _read_json(folder / _TRAINED, unreadable, "", "train-config-unreadable") or {}
+    if given is not None:
+        unreadable = [each for each in unreadable if not each.id.startswith(("processor-", "statistics-"))]
+        before, after = _steps_of(config, given)
+    trained = _read_json(folder / TRAINED, unreadable, "", "train-config-unreadable") or {}
+    dataset, root = _dataset_of(trained)
     return CheckpointFacts(
         name=place.name,
         folder=str(folder),
@@ -59,7 +64,9 @@ def examine(place: Place) -> CheckpointFacts:
         before=before,
         after=after,
         trained=MappingProxyType(trained),
-        dataset=MappingProxyType(_dataset_of(trained)),
+        dataset=MappingProxyType(dataset),
+        dataset_root=str(root) if root is not None and has_statistics(root) else "",
+        prompts=_prompts(root) if root is not None else (),
         here=MappingProxyType({name: Path(name).is_dir() for name in _folders_named(before or ())}),
     )
 
@@ -160,6 +167,13 @@ def _steps_among_weights(
     except OldFormatError as error:
         unreadable.append(Finding("statistics-damaged", "error", str(error), _COPY))
         return None, None
+    return _steps_of(config, read)
+
+
+def _steps_of(
+    config: Mapping[str, object], read: GivenStatistics
+) -> tuple[tuple[ProcessorStep, ...], tuple[ProcessorStep, ...]]:
+    """What LeRobot makes of statistics that are no processor's."""
     statistics = {
         feature: {name: frozen(np.asarray(value, np.float64)) for name, value in values.items()}
         for feature, values in read.items()
@@ -229,19 +243,30 @@ def _read_statistics(folder: Path, file_name: str, pipeline: str, unreadable: li
     return found
 
 
-def _dataset_of(trained: Mapping[str, object]) -> dict[str, object]:
-    """`meta/info.json` of the training dataset, where that is on this machine. Nothing is downloaded."""
+def _dataset_of(trained: Mapping[str, object]) -> tuple[dict[str, object], Path | None]:
+    """`meta/info.json` of the training dataset, and where that lies, where it is on this machine."""
     dataset = mapping_of(trained.get("dataset"))
-    root, repo_id = dataset.get("root"), dataset.get("repo_id")
-    roots = [Path(root)] if isinstance(root, str) else []
-    if isinstance(repo_id, str) and ".." not in repo_id and not repo_id.startswith("/"):
-        cache = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-        roots.append(Path(os.environ.get("HF_LEROBOT_HOME") or cache / "lerobot") / repo_id)
-    for each in roots:
-        info = _read_json(each / "meta" / "info.json", [], "", "")
+    for root in dataset_roots(dataset.get("repo_id"), dataset.get("root")):
+        info = _read_json(root / "meta" / "info.json", [], "", "")
         if info is not None:
-            return info
-    return {}
+            return info, root
+    return {}, None
+
+
+def _prompts(root: Path) -> tuple[str, ...]:
+    """What the policy was told to do in a dataset. Empty where that is not said, or cannot be read."""
+    table = root / "meta" / "tasks.parquet"
+    if not table.is_file():
+        return ()
+    import pyarrow  # type: ignore[import-untyped]
+    import pyarrow.parquet  # type: ignore[import-untyped]
+
+    try:
+        columns = pyarrow.parquet.read_table(table).to_pydict()
+    except (OSError, pyarrow.ArrowException):
+        return ()
+    words = columns.get("task", columns.get("__index_level_0__", []))
+    return tuple(text for text in words if isinstance(text, str) and text.strip())
 
 
 def _folders_named(steps: tuple[ProcessorStep, ...]) -> Iterator[str]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from policies.answer import chunk_from, ensemble_weights
-from policies.checkpoint import CONFIG, POSTPROCESSOR, PREPROCESSOR, Checkpoint, CheckpointError
+from policies.checkpoint import CONFIG, Checkpoint, CheckpointError
 from policies.guidance import guided, pull_of
 from policies.inputs import Inputs, inputs_of, require_prompt
 from policies.model import decode_config, load_verified
@@ -31,6 +31,7 @@ from policies.processors import Processors, load_processors
 from policies.progress import OnCall, Progress, Report, within
 from policies.sampler import Drawn, Sampler, counter
 from policies.trial import try_once
+from policies.xray import xrayed
 from viewer_app.types import (
     ActionChunk,
     Float32Array,
@@ -44,8 +45,6 @@ from viewer_app.types import (
 
 _EMPTY_CAMERA = "observation.images.empty_camera_"
 """How LeRobot calls cameras that a checkpoint has room for and nobody shows; it masks them by itself."""
-_RELATIVE = ("relative_actions_processor", "absolute_actions_processor")
-"""The processor steps that make actions relative to the state, and back."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +83,11 @@ class FlowPolicy:
     def info(self) -> PolicyInfo:
         return self._info
 
+    @property
+    def processors(self) -> Processors:
+        return self._processors
+
+    @xrayed
     def predict(self, observations: Sequence[Observation], start: int, seed: int, want: Want) -> ActionChunk:
         """Propose `chunk_size` actions. See `viewer_app.types.Policy`.
 
@@ -234,18 +238,21 @@ def load_flow(checkpoint: Checkpoint, form: Form, device: str, report: Report, o
         n_action_steps=config.n_action_steps,
         n_action=config.action_feature.shape[0],
         n_state=inputs.n_state,
+        n_environment_state=inputs.n_environment_state,
         cameras=MappingProxyType({name: (camera.height, camera.width) for name, camera in inputs.cameras.items()}),
         uses_task=True,
         deterministic=False,
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
         tensors_verified=verified,
-        tensors_in_file=len(checkpoint.tensors),
+        tensors_in_file=checkpoint.n_tensors,
         action_scale=processors.action_scale,
         state_scale=processors.state_scale,
         camera_mean=MappingProxyType(dict(processors.camera_mean)),
         device=device,
         denoising_steps=getattr(config, form.steps),
-        guidable=True,
+        # What is left of a chunk before is relative to another state than the next chunk.
+        guidable=not processors.relative,
+        relative_actions=processors.relative,
     )
     policy = FlowPolicy(model, form, processors, inputs, info, on_call)
     report(Progress("Trying it once", 0.9))
@@ -259,17 +266,6 @@ def _check(checkpoint: Checkpoint, config: PreTrainedConfig, form: Form) -> None
     if not isinstance(steps, int) or steps < 1:
         raise CheckpointError(
             f"Checkpoint file {path}: {form.steps} must be a whole number from 1, not {steps!r}; 10 is usual."
-        )
-    relative = "use_relative_actions" if getattr(config, "use_relative_actions", False) else None
-    for name in (PREPROCESSOR, POSTPROCESSOR):
-        for step in checkpoint.steps[name]:
-            settings = step.get("config")
-            if step.get("registry_name") in _RELATIVE and isinstance(settings, dict) and settings.get("enabled"):
-                relative = relative or f"{step['registry_name']} of {name}"
-    if relative is not None:
-        raise CheckpointError(
-            f"Checkpoint file {path}: its actions are relative to the state ({relative}), which Whiskers cannot draw; "
-            "open one that was trained on absolute actions."
         )
 
 

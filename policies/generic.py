@@ -21,14 +21,15 @@ from numpy.typing import NDArray
 
 from policies.answer import chunk_from, ensemble_weights
 from policies.asker import Answer, Asker, Source
-from policies.checkpoint import PREPROCESSOR, Checkpoint
+from policies.checkpoint import Checkpoint
 from policies.flow import without_empty_cameras
 from policies.horizon import sample_seeds
 from policies.inputs import Inputs, inputs_of, require_prompt
 from policies.model import decode_config, load_verified
-from policies.processors import load_processors
+from policies.processors import Processors, load_processors
 from policies.progress import Progress, Report, within
 from policies.trial import try_once
+from policies.xray import xrayed
 from viewer_app.types import ActionChunk, Float32Array, Observation, PolicyInfo, Want, WhiskersError, frozen
 
 _NOT_THE_CHECKPOINTS: Mapping[str, object] = MappingProxyType(
@@ -62,6 +63,11 @@ class GenericPolicy:
     def info(self) -> PolicyInfo:
         return self._info
 
+    @property
+    def processors(self) -> Processors:
+        return self._asker.processors
+
+    @xrayed
     def predict(self, observations: Sequence[Observation], start: int, seed: int, want: Want) -> ActionChunk:
         """Propose `chunk_size` actions. See `viewer_app.types.Policy`.
 
@@ -176,13 +182,15 @@ def with_model(
         n_action_steps=1,
         n_action=config.action_feature.shape[0],
         n_state=inputs.n_state,
+        n_environment_state=inputs.n_environment_state,
         cameras=MappingProxyType({name: (camera.height, camera.width) for name, camera in inputs.cameras.items()}),
         n_obs_steps=config.n_obs_steps,
-        uses_task=any("token" in str(step.get("registry_name")) for step in checkpoint.steps[PREPROCESSOR]),
+        uses_task=any("token" in str(getattr(step, "_registry_name", "")) for step in processors.before.steps),
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
         tensors_verified=verified,
-        tensors_in_file=len(checkpoint.tensors),
+        tensors_in_file=checkpoint.n_tensors,
         action_scale=processors.action_scale,
+        relative_actions=processors.relative,
         state_scale=processors.state_scale,
         camera_mean=MappingProxyType(dict(processors.camera_mean)),
         device=device,

@@ -26,6 +26,7 @@ from policies.history import stacked
 from policies.inputs import Inputs, require_prompt
 from policies.processors import Processors
 from policies.progress import OnCall
+from policies.xray import xrayed
 from viewer_app.types import (
     ActionChunk,
     CallProgress,
@@ -101,6 +102,11 @@ class HorizonPolicy:
     def info(self) -> PolicyInfo:
         return self._info
 
+    @property
+    def processors(self) -> Processors:
+        return self._processors
+
+    @xrayed
     def predict(self, observations: Sequence[Observation], start: int, seed: int, want: Want) -> ActionChunk:
         """Propose `chunk_size` actions, from "now" to the end of the horizon. See `viewer_app.types.Policy`.
 
@@ -225,14 +231,16 @@ def horizon_info(
         n_action_steps=min(config.n_action_steps, chunk_size),  # LeRobot asks again where its chunk ends.
         n_action=config.action_feature.shape[0],
         n_state=inputs.n_state,
+        n_environment_state=inputs.n_environment_state,
         cameras=MappingProxyType({name: (camera.height, camera.width) for name, camera in inputs.cameras.items()}),
         n_obs_steps=config.n_obs_steps,
         uses_task=uses_task,
         deterministic=False,
         n_parameters=n_parameters,
         tensors_verified=verified,
-        tensors_in_file=len(checkpoint.tensors),
+        tensors_in_file=checkpoint.n_tensors,
         action_scale=processors.action_scale,
+        relative_actions=processors.relative,
         state_scale=processors.state_scale,
         camera_mean=MappingProxyType(dict(processors.camera_mean)),
         device=device,

@@ -53,13 +53,8 @@ def fetch(source: str, report: Report) -> tuple[str, Path]:
 
     repo_id, _, revision = source.partition("@")
     wanted = list(_WANTED)
-    try:
-        cached = Path(
-            snapshot_download(repo_id, revision=revision or None, local_files_only=True, allow_patterns=wanted)
-        )
-    except (OSError, ValueError):
-        cached = None
-    if cached is not None and _is_complete(cached):
+    cached = cached_folder(source)
+    if cached is not None:
         return f"{repo_id}@{cached.name}", cached
     missing = f"No folder {source}, and no hub checkpoint of that id in the local cache"
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
@@ -85,6 +80,24 @@ def fetch(source: str, report: Report) -> tuple[str, Path]:
             "again, which goes on where it stopped, or give a checkpoint folder."
         ) from None
     return f"{repo_id}@{folder.name}", folder
+
+
+def cached_folder(source: str) -> Path | None:
+    """Where a whole copy of a hub checkpoint lies in the local cache, None where there is none. Asks nobody.
+
+    Args:
+        source: `user/name` or `user/name@revision`.
+    """
+    from huggingface_hub import snapshot_download
+
+    repo_id, _, revision = source.partition("@")
+    try:
+        folder = Path(
+            snapshot_download(repo_id, revision=revision or None, local_files_only=True, allow_patterns=list(_WANTED))
+        )
+    except (OSError, ValueError):
+        return None
+    return folder if _is_complete(folder) else None
 
 
 def _is_complete(folder: Path) -> bool:
@@ -134,3 +147,23 @@ class _Nowhere:
 def _first_line(error: Exception) -> str:
     lines: Sequence[str] = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0]
+
+
+def fetch_config(source: str, report: Report) -> Path | None:
+    """The config.json of a hub checkpoint alone, without its weights; None where that cannot be had.
+
+    Args:
+        source: `user/name` or `user/name@revision`.
+        report: Told that the hub is asked.
+    """
+    if not ID.fullmatch(source):
+        return None
+    from httpx import HTTPError
+    from huggingface_hub import hf_hub_download
+
+    repo_id, _, revision = source.partition("@")
+    report(Progress(f"Asking the hub for {source}", 0.05))
+    try:
+        return Path(hf_hub_download(repo_id, "config.json", revision=revision or None, etag_timeout=_PATIENCE))
+    except (HTTPError, OSError, ValueError):
+        return None

@@ -84,7 +84,7 @@ def load_verified[P: PreTrainedPolicy](
     """
     report(Progress("Comparing the tensors with the model", 0.0))
     if quick:
-        with torch.device("meta"):
+        with torch.device("meta"), Undrawn():  # type: ignore[no-untyped-call]  # torch leaves it untyped.
             _check_specs(checkpoint, _built(checkpoint, build).state_dict(keep_vars=True))
     report(Progress("Building the model", 0.05))
     if quick:
@@ -98,12 +98,27 @@ def load_verified[P: PreTrainedPolicy](
     model.to(device)
     model.eval()
     _verify(checkpoint, model.state_dict(), within(report, 0.7, 1.0))
-    return model, len(checkpoint.tensors)
+    return model, len(checkpoint.tensors) + _adapted(checkpoint, model, device)
 
 
-class Undrawn(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped.
-    """While in force, no random numbers are drawn into large tensors: the file's values take their place, and drawing
-    billions of them takes minutes. Memory that nobody writes to is not taken either."""
+def _adapted(checkpoint: Checkpoint, model: PreTrainedPolicy, device: str) -> int:
+    """Put the adapter on where the checkpoint is one. Returns how many of its tensors are in the model."""
+    if checkpoint.base is None:
+        return 0
+    try:
+        # Imported here, because it takes seconds and hardly a checkpoint needs it.
+        from policies.peft_adapter import put_on
+    except ModuleNotFoundError as error:
+        raise CheckpointError(
+            f"Checkpoint {checkpoint.folder} is a PEFT adapter and needs {error.name}, which is missing: pip install "
+            "'whiskers-viewer[peft]'."
+        ) from None
+    return put_on(model, checkpoint, device)
+
+
+class _DrawsNothing:
+    """What `Undrawn` does. Apart from it, because torch imports its compiler, seconds of work, for the sake of a mode
+    that defines this itself."""
 
     def __torch_dispatch__(
         self,
@@ -112,9 +127,15 @@ class Undrawn(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leav
         args: tuple[object, ...] = (),
         kwargs: Mapping[str, object] | None = None,
     ) -> object:
-        if func in _DRAWS and isinstance(args[0], Tensor) and args[0].numel() > _LARGE:
+        if func in _DRAWS and isinstance(args[0], Tensor) and (args[0].is_meta or args[0].numel() > _LARGE):
             return args[0]
         return func(*args, **(kwargs or {}))
+
+
+class Undrawn(_DrawsNothing, TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped.
+    """While in force, no random numbers are drawn into large tensors: the file's values take their place, and drawing
+    billions of them takes minutes. Memory that nobody writes to is not taken either. Tensors without memory get none
+    at all: torch would import its compiler for them."""
 
 
 _DRAWS = tuple(each.default for each in (torch.ops.aten.normal_, torch.ops.aten.uniform_, torch.ops.aten.erfinv_))

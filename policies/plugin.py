@@ -18,7 +18,7 @@ from lerobot.configs.policies import PreTrainedConfig
 from lerobot.policies.pretrained import PreTrainedPolicy
 from safetensors import safe_open
 
-from policies.checkpoint import CONFIG, POSTPROCESSOR, PREPROCESSOR, Checkpoint, CheckpointError
+from policies.checkpoint import CONFIG, Checkpoint, CheckpointError
 from policies.closed import BroughtCodeError, closed_room
 from policies.generic import Form, GenericPolicy, LoadedModel, generic_config, load_form, with_model
 from policies.model import reason
@@ -39,7 +39,6 @@ NEEDS: Mapping[str, str] = MappingProxyType(
     }
 )
 """What LeRobot 0.6.1 takes from the hub for a checkpoint of a type, unless its config.json names something else."""
-_RELATIVE = "relative_actions_processor"
 
 
 def load_other(checkpoint: Checkpoint, device: str, report: Report, on_call: OnCall) -> GenericPolicy:
@@ -55,7 +54,6 @@ def load_other(checkpoint: Checkpoint, device: str, report: Report, on_call: OnC
         CheckpointError: If nothing brings the type, a plugin fails, or the checkpoint cannot be used.
     """
     report(Progress(f"Looking for {checkpoint.kind}", 0.0))
-    _refuse_relative(checkpoint)
     with _explained(checkpoint), closed_room():
         policy_class = _policy_class(checkpoint)
         config = generic_config(checkpoint, policy_class.config_class, device)
@@ -116,19 +114,6 @@ def _nobody_brings(checkpoint: Checkpoint, failed: Mapping[str, BaseException]) 
         f"Checkpoint file {checkpoint.folder / CONFIG} is of policy type {checkpoint.kind!r}, which none of the "
         f"installed plugins brings ({', '.join(plugins()) or 'there is none'}); install the one that does."
     )
-
-
-def _refuse_relative(checkpoint: Checkpoint) -> None:
-    """Refuse actions that LeRobot adds anew to the state of each step, so that no chunk says what will be executed."""
-    for name in (PREPROCESSOR, POSTPROCESSOR):
-        for step in checkpoint.steps[name]:
-            settings = step.get("config")
-            if step.get("registry_name") == _RELATIVE and isinstance(settings, dict) and settings.get("enabled"):
-                raise CheckpointError(
-                    f"Checkpoint file {checkpoint.folder / name}: its actions are relative to the state ({_RELATIVE}), "
-                    f"which Whiskers cannot draw for policies of type {checkpoint.kind}; open one that was trained on "
-                    "absolute actions."
-                )
 
 
 @contextmanager

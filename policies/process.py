@@ -106,10 +106,11 @@ _Reply = ActionChunk | NDArray[np.float32] | _Problem
 class PolicyProcess:
     """A policy that loads and runs in a child process. Satisfies `viewer_app.types.Policy` once it is loaded."""
 
-    def __init__(self, source: str, device: str) -> None:
+    def __init__(self, source: str, device: str, statistics: str) -> None:
         """Use `start`."""
         self._source = source
         self._device = device
+        self._statistics = statistics
         self._info: PolicyInfo | None = None
         self._busy = False
         self._call: CallProgress | None = None
@@ -117,14 +118,15 @@ class PolicyProcess:
         self._spawn()
 
     @staticmethod
-    def start(source: str, device: str = "cpu") -> PolicyProcess:
+    def start(source: str, device: str = "cpu", statistics: str = "") -> PolicyProcess:
         """Begin to load a checkpoint, and return at once.
 
         Args:
             source: A folder, `demo:NAME` or a hub id.
             device: torch's name of where the model is to run.
+            statistics: What to scale by instead of the checkpoint's own statistics. See `load.load`.
         """
-        return PolicyProcess(source, device)
+        return PolicyProcess(source, device, statistics)
 
     def _spawn(self) -> None:
         self._cancelled.clear()
@@ -132,7 +134,10 @@ class PolicyProcess:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._child = context.Process(
-            target=_serve, args=(self._source, self._device, theirs), name=f"policy {self._source}", daemon=True
+            target=_serve,
+            args=(self._source, self._device, self._statistics, theirs),
+            name=f"policy {self._source}",
+            daemon=True,
         )
         self._child.start()
         # The child's end must be open in the child alone: that is how either side learns that the other is gone.
@@ -288,7 +293,7 @@ def _error(problem: _Problem) -> WhiskersError:
     return error
 
 
-def _serve(source: str, device: str, pipe: Connection) -> None:
+def _serve(source: str, device: str, statistics: str, pipe: Connection) -> None:
     """The child: load, say so, then answer one request after the other until the pipe closes."""
     # Ctrl+C reaches every process of the terminal; the parent decides what it means and closes the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -299,7 +304,7 @@ def _serve(source: str, device: str, pipe: Connection) -> None:
     sys.stdout = sys.stderr
     line = _Line(pipe)
     try:
-        policy = _load(source, device, line)
+        policy = _load(source, device, statistics, line)
         while policy is not None:
             line.send(_answer(policy, line.receive()))
     except _ParentGoneError:
@@ -332,12 +337,12 @@ class _Line:
         return request
 
 
-def _load(source: str, device: str, line: _Line) -> Policy | None:
+def _load(source: str, device: str, statistics: str, line: _Line) -> Policy | None:
     """The policy, None where the parent was told why there is none."""
     try:
         from policies.load import load
 
-        policy = load(source, line.send, device, line.send)
+        policy = load(source, line.send, device, line.send, statistics)
     except _ParentGoneError:
         raise
     except WhiskersError as error:

@@ -14,9 +14,11 @@ import torch
 from lerobot.configs.policies import PreTrainedConfig
 from lerobot.configs.types import FeatureType, NormalizationMode, PolicyFeature
 from lerobot.processor import (
+    AbsoluteActionsProcessorStep,
     NormalizerProcessorStep,
     PolicyProcessorPipeline,
     ProcessorStepRegistry,
+    RelativeActionsProcessorStep,
     UnnormalizerProcessorStep,
 )
 from lerobot.processor.converters import (
@@ -27,7 +29,6 @@ from lerobot.processor.converters import (
 )
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import AutoTokenizer
 
 from policies.checkpoint import CONFIG, POSTPROCESSOR, PREPROCESSOR, Checkpoint, CheckpointError, migration
 from policies.inputs import STATE, Inputs
@@ -59,6 +60,8 @@ class Processors:
     state_scale: Scale | None
     camera_mean: Mapping[str, tuple[float, float, float]]
     """Camera to mean colour in the training statistics, RGB in [0, 1]."""
+    relative: bool = False
+    """Whether `after` adds the state that `before` was given last: the model's actions are changes of it."""
 
 
 def load_processors(checkpoint: Checkpoint, config: PreTrainedConfig, inputs: Inputs, device: str) -> Processors:
@@ -104,13 +107,39 @@ def _understood(
     action = (config.output_features or {})[ACTION]
     _check_feature(checkpoint, POSTPROCESSOR, config, unnormalisers, ACTION, action)
     size = action.shape[0]
+    relative = _paired(checkpoint, config, before, after)
     return Processors(
         before=before,
         after=after,
         action_scale=_proven(_scale(unnormalisers, ACTION, FeatureType.ACTION, size), after, size),
         state_scale=_scale(normalisers, STATE, FeatureType.STATE, inputs.n_state) if inputs.n_state else None,
         camera_mean=_camera_mean(normalisers, inputs),
+        relative=relative,
     )
+
+
+def _paired(
+    checkpoint: Checkpoint, config: PreTrainedConfig, before: PolicyProcessorPipeline, after: PolicyProcessorPipeline
+) -> bool:
+    """Let the step that makes actions absolute know the one that remembers the state, which files cannot say. Returns
+    whether actions are relative.
+
+    Source: LeRobot 0.6.1, `policies/factory.py`, `_reconnect_relative_absolute_steps`.
+    """
+    remembering = [step for step in before.steps if isinstance(step, RelativeActionsProcessorStep)]
+    adding = [step for step in after.steps if isinstance(step, AbsoluteActionsProcessorStep)]
+    for step in adding:
+        if remembering and step.relative_step is None:
+            step.relative_step = remembering[0]
+    said = [any(step.enabled for step in adding), any(step.enabled for step in remembering)]
+    if hasattr(config, "use_relative_actions"):
+        said.append(bool(config.use_relative_actions))
+    if len(set(said)) > 1:
+        raise CheckpointError(
+            f"Checkpoint {checkpoint.folder}: of {CONFIG}, {PREPROCESSOR} and {POSTPROCESSOR} some say that actions are "
+            "relative to the state, and the others do not; copy all from where the policy was trained."
+        )
+    return said[0]
 
 
 def _camera_mean(steps: list[_Step], inputs: Inputs) -> dict[str, tuple[float, float, float]]:
@@ -155,13 +184,15 @@ def _made(
     """What LeRobot makes of statistics for a policy that it has just trained, for one that was saved without."""
     from lerobot.policies.factory import make_pre_post_processors
 
-    tensors = {key: {name: torch.from_numpy(value) for name, value in of.items()} for key, of in statistics.items()}
+    tensors = {
+        key: {name: torch.from_numpy(value.copy()) for name, value in of.items()} for key, of in statistics.items()
+    }
     try:
         before, after = make_pre_post_processors(config, dataset_stats=tensors)
     except Exception as error:  # As for a file from anywhere.
         raise CheckpointError(
-            f"Checkpoint file {checkpoint.weights} holds statistics of LeRobot before 0.4 that no processors can be "
-            f"made of ({reason(error)}); convert it with `{migration(checkpoint.folder)}`."
+            f"Checkpoint {checkpoint.folder}: LeRobot can make no processors of the statistics that were kept among "
+            f"its weights, or given ({reason(error)}); an old one converts with `{migration(checkpoint.folder)}`."
         ) from error
     return before, after
 
@@ -172,6 +203,9 @@ def _check_tokenizers(checkpoint: Checkpoint, pipeline: str) -> None:
         settings = step.get("config")
         if step.get("registry_name") != "tokenizer_processor" or not isinstance(settings, dict):
             continue
+        # Imported here, because it takes seconds and most policies read no prompt.
+        from transformers import AutoTokenizer
+
         name = str(settings.get("tokenizer_name"))
         try:
             AutoTokenizer.from_pretrained(name)

@@ -28,13 +28,16 @@ class Place:
     source: str
     """What opens the same checkpoint again from any working directory; of a hub id, at the same commit."""
     folder: Path
+    base: Path | None = None
+    """Of an adapter: the folder of the policy that it belongs to, where a person named one."""
 
 
 def find_folder(source: str, report: Report) -> Place:
     """Where the checkpoint of that name is, downloaded from the hub if need be and possible.
 
     Args:
-        source: A folder, `demo:NAME`, or a hub id `user/name`, optionally followed by `@revision`.
+        source: A folder, `demo:NAME`, or a hub id `user/name`, optionally followed by `@revision`. Of an adapter also
+            `BASE+ADAPTER`, each of these.
         report: Told when a download begins.
 
     Raises:
@@ -51,6 +54,10 @@ def find_folder(source: str, report: Report) -> Place:
     if ID.fullmatch(source):
         pinned, folder = fetch(source, report)
         return Place(source, pinned, folder)
+    base, plus, adapter = source.partition("+")
+    if plus and base and adapter:
+        under, over = find_folder(base, report), find_folder(adapter, report)
+        return Place(over.name, f"{under.source}+{over.source}", over.folder, under.folder)
     raise SourceError(
         f"No folder {source}; a checkpoint is a folder, a hub id such as user/name, or {' or '.join(demo_names())}."
     )

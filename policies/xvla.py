@@ -24,8 +24,10 @@ from policies.asker import Asker, Source
 from policies.checkpoint import CONFIG, Checkpoint, CheckpointError
 from policies.generic import Form, check_call, generic_config, load_form
 from policies.horizon import sample_seeds
+from policies.processors import Processors
 from policies.progress import OnCall, Report
 from policies.sampler import counter
+from policies.xray import xrayed
 from viewer_app.types import ActionChunk, Float32Array, Observation, PolicyInfo, Want, WhiskersError, frozen
 
 
@@ -51,6 +53,11 @@ class XvlaPolicy:
     def info(self) -> PolicyInfo:
         return self._info
 
+    @property
+    def processors(self) -> Processors:
+        return self._asker.processors
+
+    @xrayed
     def predict(self, observations: Sequence[Observation], start: int, seed: int, want: Want) -> ActionChunk:
         """Propose `chunk_size` actions. See `viewer_app.types.Policy`.
 

@@ -4,11 +4,16 @@ One row a moment, the last of them the one after the last step, in which nothing
 written with all its digits, so that reading it back gives the number that was recorded.
 
 step, time [s]
-state/JOINT [unit], action/JOINT [unit]    in the scene's units; an action is what was executed at the step
+state/NAME [unit], action/NAME [unit]      in the scene's units, without one where it says none: joints, or whatever
+                                           else state and action are; an action is what was executed at the step
+environment_state/NAME                     what an environment observes besides proprioception, where it does
 tip/x [m], tip/y [m], tip/z [m]            of the end effector, in the world frame
 phase, outcome, success, contact, reward
 chunk/start, chunk/row                     of the newest chunk in force: the step that it answers, and which of its
                                            rows is for this step
+reach/position_error [mm], reach/orientation_error [deg], reach/failed
+                                           where actions are poses of the end effector: by how much the joint targets
+                                           miss them
 chunk/latency [s]                          of the policy call whose chunk came into force at this step
 """
 
@@ -18,20 +23,17 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recordings.trace_file import RecordingError
 from recordings.whole_file import whole_file
-from viewer_app.scene import Scene, Unit
+from viewer_app.reach import ReachReader
+from viewer_app.scene import Scene
 from viewer_app.trace import Trace
 
 SUFFIXES = (".csv", ".parquet")
-_UNITS: MappingProxyType[Unit, str] = MappingProxyType(
-    {"range_100": "-100..100", "range_0_100": "0..100", "degrees": "deg", "radians": "rad"}
-)
 Cell = bool | int | float | str | None
 
 
@@ -64,22 +66,39 @@ def columns_of(scene: Scene, trace: Trace, length: int) -> tuple[Column, ...]:
         trace: May be growing.
         length: How many of its steps may be read.
     """
-    joints = [(joint.name, _UNITS[joint.unit]) for joint in scene.spec.joints]
+    states, commands = (
+        [(channel.name, channel.unit) for channel in channels.each] for channels in (scene.states, scene.actions)
+    )
     per_moment = {name: trace.column(name, length) for name in ("state", "tip", "phase", "outcome")}
-    actions = trace.column("action", length)
+    actions, around = trace.column("action", length), trace.column("environment_state", length)
+    # A motion that was not made by the environment has none of it.
+    known = scene.spec.state.environment[: around.shape[1]]
     starts, rows, latencies = _chunk_columns(trace, length)
     return (
         Column("step", "", np.arange(length + 1)),
         Column("time", "s", trace.column("time", length)),
-        *(Column(f"state/{name}", unit, per_moment["state"][:, i]) for i, (name, unit) in enumerate(joints)),
-        *(Column(f"action/{name}", unit, actions[:, i]) for i, (name, unit) in enumerate(joints) if length),
+        *(Column(f"state/{name}", unit, per_moment["state"][:, i]) for i, (name, unit) in enumerate(states)),
+        *(Column(f"action/{name}", unit, actions[:, i]) for i, (name, unit) in enumerate(commands) if length),
+        *(Column(f"environment_state/{name}", "", around[:, i]) for i, name in enumerate(known)),
         *(Column(f"tip/{axis}", "m", per_moment["tip"][:, i]) for i, axis in enumerate("xyz")),
         Column("phase", "", tuple(trace.phases[int(code)] for code in per_moment["phase"])),
         Column("outcome", "", tuple(trace.outcomes[int(code)] for code in per_moment["outcome"])),
         *(Column(name, "", trace.column(name, length)) for name in ("success", "contact", "reward")),
+        *_reach_columns(scene, trace, length),
         Column("chunk/start", "", starts),
         Column("chunk/row", "", rows),
         Column("chunk/latency", "s", latencies),
+    )
+
+
+def _reach_columns(scene: Scene, trace: Trace, length: int) -> tuple[Column, ...]:
+    reach = ReachReader(scene).of(trace, length) if scene.spec.action.kind == "end_effector" else None
+    if reach is None:
+        return ()
+    return (
+        Column("reach/position_error", "mm", reach.position),
+        Column("reach/orientation_error", "deg", reach.orientation),
+        Column("reach/failed", "", reach.failed),
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from recordings.dataset_format import POSITION, DatasetError
+from recordings.dataset_format import POSITION, STATE, DatasetError
 from viewer_app.camera_map import NOTHING, options_of
 from viewer_app.camera_names import CameraMapping, suggest
+from viewer_app.channels import listed
 from viewer_app.scene import Scene
 
 
@@ -32,24 +33,31 @@ def joint_columns(
     if key not in features:
         raise DatasetError(f"Dataset {dataset} has no {key}, without which it cannot be shown on a robot.")
     names, size = _names(features[key]), _size(features[key])
-    if size != scene.n_action:
+    kind, there = (
+        (scene.spec.state.kind, scene.state_names) if key == STATE else (scene.spec.action.kind, scene.action_names)
+    )
+    noun = "joints" if kind == "joints" else "numbers"
+    if size != len(there):
         raise DatasetError(
-            f"Dataset {dataset} has {size} numbers in {key}; scene {scene.name} has {scene.n_action} joints "
-            f"({', '.join(scene.joint_names)}): open the scene of the robot that it was recorded with."
+            f"Dataset {dataset} has {size} numbers in {key}; scene {scene.name} has {len(there)} {noun} "
+            f"({listed(there)}): open the scene of the robot that it was recorded with."
         )
     if len(names) != size:
-        return tuple(range(size)), f"The dataset does not name its joints in {key}; the scene's order is assumed."
-    pairs = _pairs(given, "--joint DATASET_JOINT=SCENE_JOINT", names, scene.joint_names)
+        return tuple(range(size)), f"The dataset does not name its {noun} in {key}; the scene's order is assumed."
+    if not scene.commands_joints:
+        # State and action are called differently, and each name is of one of them.
+        given = [each for each in given if each.partition("=")[0] in names]
+    pairs = _pairs(given, "--joint DATASET_JOINT=SCENE_JOINT", names, there)
     called = {
         pairs.get(name, pairs.get(name.removesuffix(POSITION), name.removesuffix(POSITION))): i
         for i, name in enumerate(names)
     }
-    if set(called) != set(scene.joint_names):
+    if set(called) != set(there):
         raise DatasetError(
-            f"Dataset {dataset} names the joints of {key} {', '.join(names)}; scene {scene.name} has "
-            f"{', '.join(scene.joint_names)}: say with --joint DATASET_JOINT=SCENE_JOINT which is which."
+            f"Dataset {dataset} names the {noun} of {key} {listed(names)}; scene {scene.name} has "
+            f"{listed(there)}: say with --joint DATASET_JOINT=SCENE_JOINT which is which."
         )
-    return tuple(called[name] for name in scene.joint_names), ""
+    return tuple(called[name] for name in there), ""
 
 
 def camera_mapping(

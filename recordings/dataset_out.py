@@ -20,7 +20,17 @@ from types import MappingProxyType
 
 import numpy as np
 
-from recordings.dataset_format import ACTION, IMAGES, INFO, POSITION, PROVENANCE, STATE, DatasetError, reason
+from recordings.dataset_format import (
+    ACTION,
+    ENVIRONMENT_STATE,
+    IMAGES,
+    INFO,
+    POSITION,
+    PROVENANCE,
+    STATE,
+    DatasetError,
+    reason,
+)
 from recordings.dataset_in import Dataset
 from recordings.takes import Take
 from viewer_app.render import PolicyCameras
@@ -113,12 +123,12 @@ def write_dataset(
 
 def features_of(scene: Scene, options: DatasetOptions) -> dict[str, dict[str, object]]:
     """LeRobot's description of what a frame holds."""
-    joints: dict[str, object] = {
-        "dtype": "float32",
-        "shape": (scene.n_action,),
-        "names": [f"{name}{POSITION}" for name in scene.joint_names],
+    features: dict[str, dict[str, object]] = {
+        STATE: _numbers(scene.state_names, scene.spec.state.kind),
+        ACTION: _numbers(scene.action_names, scene.spec.action.kind),
     }
-    features: dict[str, dict[str, object]] = {STATE: joints, ACTION: dict(joints)}
+    if scene.spec.state.environment:
+        features[ENVIRONMENT_STATE] = _numbers(scene.spec.state.environment, "environment")
     for name, camera in scene.spec.cameras.items():
         features[f"{IMAGES}{name}"] = {
             "dtype": "image" if options.lossless else "video",
@@ -130,6 +140,12 @@ def features_of(scene: Scene, options: DatasetOptions) -> dict[str, dict[str, ob
         features["next.success"] = {"dtype": "bool", "shape": (1,), "names": None}
         features["next.done"] = {"dtype": "bool", "shape": (1,), "names": None}
     return features
+
+
+def _numbers(names: Sequence[str], kind: str) -> dict[str, object]:
+    """A feature of numbers. Those of joints are called as LeRobot's robots call them."""
+    suffix = POSITION if kind == "joints" else ""
+    return {"dtype": "float32", "shape": (len(names),), "names": [f"{name}{suffix}" for name in names]}
 
 
 # Checking.
@@ -153,8 +169,8 @@ def check_dataset(root: Path, takes: Sequence[Take], options: DatasetOptions) ->
     for take in takes:
         if features_of(take.scene, options) != features or take.scene.spec.control_hz != rate:
             raise DatasetError(
-                f"Episode {take.name} is of a scene with other joints, cameras or control rate than {takes[0].name}; "
-                "save them as two datasets."
+                f"Episode {take.name} is of a scene with other joints, cameras or control rate than "
+                f"{takes[0].name}; save them as two datasets."
             )
         if not take.length or np.asarray(take.trace.column("action", take.length)).shape[1] != first.n_action:
             raise DatasetError(f"Episode {take.name} has no actions to save; leave it out.")
@@ -243,6 +259,8 @@ def _frame(take: Take, step: int, options: DatasetOptions, picture: Picture) -> 
     seen = _observed(trace, scene, step, options.as_seen, picture)
     frame: Frame = {f"{IMAGES}{name}": image for name, image in seen.images.items()}
     frame |= {STATE: seen.state, ACTION: _actions(take)[step].copy(), "task": seen.task}
+    if seen.environment_state is not None:
+        frame[ENVIRONMENT_STATE] = seen.environment_state
     if options.outcome:
         after = step + 1
         frame["next.reward"] = np.asarray(trace.column("reward"), np.float32)[after : after + 1].copy()

@@ -135,7 +135,7 @@ def open_recording(path: Path) -> Recording:
         SceneError: If its scene cannot be used.
     """
     folder = unpack(path) if is_archive(path) else path
-    scene = Scene.load(scene_file_of(folder))
+    scene = Scene.load(scene_file_of(folder), by_person=False)
     read: list[ReadTrace] = []
     notes: list[str] = []
     paths = trace_paths(folder)
@@ -164,7 +164,7 @@ def _check_sizes(trace: Trace, scene: Scene, state_size: int, path: Path) -> Non
     """A scene that was edited after the recording would draw something that never was."""
     for what, found, needed in (
         ("states", len(trace.snapshot(0)), state_size),
-        ("joint values", trace.column("state").shape[1], scene.n_action),
+        ("proprioception", trace.column("state").shape[1], scene.n_state),
         ("actions", trace.column("action").shape[1] if len(trace) else scene.n_action, scene.n_action),
     ):
         if needed != found:

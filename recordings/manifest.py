@@ -21,9 +21,10 @@ from recordings.trace_file import RecordingError
 from viewer_app.types import PolicyInfo
 
 FORMAT = "whiskers-recording"
-VERSION = 3
+VERSION = 4
 """Format 2 added overlap blending, simulated latency and late chunks; format 3 the number of denoising steps, real-time
-chunking and mapped cameras. Earlier formats are read as having none of them."""
+chunking and mapped cameras; format 4 pushes, start positions and what was moved where. Earlier formats are read as
+having none of them."""
 MANIFEST = "recording.json"
 SCENE_FOLDER = "scene"
 _LARGEST = 4 << 20

@@ -16,7 +16,7 @@ from recordings.blocks import Plain
 from viewer_app.blinding import Blind, BlindSetting
 from viewer_app.chunking import Chunking, FirstN, OverlapBlend, TemporalEnsemble
 from viewer_app.trace import Event, Settings
-from viewer_app.types import Float32Array, Guidance, PolicyInfo, Scale, frozen
+from viewer_app.types import Float32Array, Force, Guidance, PolicyInfo, Pose, Positions, Scale, frozen
 
 Table = dict[str, Plain]
 _LARGEST_PICTURE = 16384
@@ -32,6 +32,8 @@ def settings_to_plain(settings: Settings) -> Table:
         "delay": settings.delay,
         "denoising_steps": settings.denoising_steps,
         "guidance": None if settings.guidance is None else asdict(settings.guidance),
+        "forces": [_force_to_plain(force) for force in settings.forces],
+        "start_positions": None if settings.start is None else positions_to_plain(settings.start),
     }
 
 
@@ -56,7 +58,54 @@ def settings_from_plain(table: Plain) -> Settings:
         delay=delay,
         denoising_steps=whole_number(table.get("denoising_steps", 0)),  # formats 1 and 2 have neither
         guidance=_guidance_from_plain(table.get("guidance")),
+        # Formats 1 to 3 have neither of these.
+        forces=tuple(_force_from_plain(each) for each in list_of(table.get("forces", []))),
+        start=None if table.get("start_positions") is None else positions_from_plain(table["start_positions"]),
     )
+
+
+def positions_to_plain(positions: Positions) -> Table:
+    """Where things were put, or are to begin."""
+    return {
+        "name": positions.name,
+        "objects": {name: [*pose.position, *pose.quaternion] for name, pose in positions.objects.items()},
+        "joints": dict(positions.joints),
+        "others": dict(positions.others),
+    }
+
+
+def positions_from_plain(table: Plain) -> Positions:
+    """
+    Raises:
+        KeyError, TypeError, ValueError: If the table is not what `positions_to_plain` makes.
+    """
+    table = table_of(table)
+    objects = {}
+    for name, row in table_of(table["objects"]).items():
+        x, y, z, qw, qx, qy, qz = (number(each) for each in list_of(row))
+        objects[name] = Pose((x, y, z), (qw, qx, qy, qz))
+    joints, others = (
+        MappingProxyType({name: number(value) for name, value in table_of(table[key]).items()})
+        for key in ("joints", "others")
+    )
+    return Positions(MappingProxyType(objects), joints, others, text(table["name"]))
+
+
+def _force_to_plain(force: Force) -> Plain:
+    return [force.body, [*force.force], [*force.torque], force.begin, force.end]
+
+
+def _force_from_plain(row: Plain) -> Force:
+    body, force, torque, begin, end = list_of(row)
+    found = Force(text(body), _three(force), _three(torque), whole_number(begin), whole_number(end))
+    if not 0 <= found.begin < found.end:
+        raise ValueError(f"a push from step {found.begin} to {found.end}")
+    return found
+
+
+def _three(value: Plain) -> tuple[float, float, float]:
+    x, y, z = list_of(value)
+    return number(x), number(y), number(z)
 
 
 def _guidance_from_plain(table: Plain) -> Guidance | None:
@@ -71,12 +120,15 @@ def _guidance_from_plain(table: Plain) -> Guidance | None:
 
 
 def event_to_plain(event: Event) -> Plain:
-    return [event.step, event.kind, event.text]
+    row: list[Plain] = [event.step, event.kind, event.text]
+    return row if event.placed is None else [*row, positions_to_plain(event.placed)]
 
 
 def event_from_plain(row: Plain) -> Event:
-    step, kind, line = cast(list[Plain], row)
-    return Event(whole_number(step), text(kind), text(line))
+    step, kind, line, *placed = list_of(row)  # formats 1 to 3 have no fourth
+    if len(placed) > 1:
+        raise ValueError(f"an event of {3 + len(placed)} parts")
+    return Event(whole_number(step), text(kind), text(line), positions_from_plain(placed[0]) if placed else None)
 
 
 def policy_to_plain(policy: PolicyInfo | None) -> Plain:
@@ -105,7 +157,10 @@ def policy_to_plain(policy: PolicyInfo | None) -> Plain:
         "device": policy.device,
         "denoising_steps": policy.denoising_steps,
         "guidable": policy.guidable,
+        "relative_actions": policy.relative_actions,
         "mapped_cameras": dict(policy.mapped_cameras),
+        "mended": dict(policy.mended),
+        "n_environment_state": policy.n_environment_state,
     }
 
 
@@ -142,9 +197,12 @@ def policy_from_plain(table: Plain) -> PolicyInfo | None:
         # Formats 1 and 2 have none of these.
         denoising_steps=whole_number(table.get("denoising_steps", 0)),
         guidable=bool(table.get("guidable", False)),
+        relative_actions=bool(table.get("relative_actions", False)),
+        n_environment_state=whole_number(table.get("n_environment_state", 0)),
         mapped_cameras=MappingProxyType(
             {name: text(key) for name, key in table_of(table.get("mapped_cameras", {})).items()}
         ),
+        mended=MappingProxyType({name: text(how) for name, how in table_of(table.get("mended", {})).items()}),
     )
 
 
@@ -227,5 +285,4 @@ def _size(value: Plain) -> tuple[int, int]:
 
 
 def _colour(value: Plain) -> tuple[float, float, float]:
-    red, green, blue = cast(list[Plain], value)
-    return number(red), number(green), number(blue)
+    return _three(value)

@@ -15,6 +15,8 @@ _DEFAULT = np.array([0.5, 0.5, 0.5, 1.0])
 """A geom of this colour has that of its material, where it has one. [MuJoCo's own rule]"""
 _WIDE = 5.0
 """Half width of what MuJoCo draws without an end. [m]"""
+_HALF_TURN = np.array([0.0, 0.0, 0.0, 1.0])
+"""By 180 degrees about the optical axis, as a quaternion, w first."""
 _THIN = 5e-4
 """Half thickness of a plane. [m]"""
 
@@ -31,10 +33,10 @@ def body_path(model: mujoco.MjModel, body: int) -> str:
 
 
 def camera_path(scene: Scene, name: str) -> str:
-    """Where a camera's pictures are: on its body, or, of a camera that the scene has not, beside the world."""
-    if name not in scene.spec.cameras:
+    """Where a camera's pictures are: on its body, or, of a camera that the model has not, beside the world."""
+    if name not in scene.spec.cameras or scene.spec.cameras[name].free:
         return str(rr.new_entity_path(["seen", name]))
-    body = body_path(scene.model, int(scene.model.camera(name).bodyid[0]))
+    body = body_path(scene.model, int(scene.model.camera(scene.model_camera(name)).bodyid[0]))
     return f"{body}/{rr.new_entity_path(['camera', name])}"
 
 
@@ -50,7 +52,9 @@ def log_shapes(recording: rr.RecordingStream, scene: Scene) -> None:
         path = f"{body}/{rr.new_entity_path([name_in(model, mujoco.mjtObj.mjOBJ_GEOM, geom)])}"
         recording.log(path, _placed(model.geom_pos[geom], model.geom_quat[geom]), shape, static=True, strict=True)
     for name, size in scene.spec.cameras.items():
-        camera = model.camera(name).id
+        if size.free:
+            continue
+        camera = model.camera(scene.model_camera(name)).id
         lens = rr.Pinhole(
             focal_length=size.height / 2 / float(np.tan(np.deg2rad(model.cam_fovy[camera]) / 2)),  # [px]
             width=size.width,
@@ -58,7 +62,10 @@ def log_shapes(recording: rr.RecordingStream, scene: Scene) -> None:
             camera_xyz=rr.ViewCoordinates.RUB,
             image_plane_distance=0.05,
         )
-        placed = _placed(model.cam_pos[camera], model.cam_quat[camera])
+        turn = np.array(model.cam_quat[camera])
+        if size.turned:
+            mujoco.mju_mulQuat(turn, model.cam_quat[camera], _HALF_TURN)
+        placed = _placed(model.cam_pos[camera], turn)
         recording.log(camera_path(scene, name), placed, lens, static=True, strict=True)
 
 

@@ -4,6 +4,8 @@ world/bodies/BODY       poses in the world frame; the body's shapes and cameras 
 world/whisker           what the window draws as the whisker, at every step
 world/executed          the whole way of the end effector
 joints/JOINT            actual and commanded, in the scene's units
+actions/NAME            commanded, and actual where it is measured, if actions are something else than joint targets
+states/NAME             actual, where it is not what actions command
 policy                  how long its calls took
 events                  what a person did and wrote, phases, and the outcome
 
@@ -27,7 +29,9 @@ from rerun.experimental import RrdReader
 
 from recordings.rerun_shapes import body_path, camera_path, log_shapes
 from recordings.trace_file import RecordingError
+from viewer_app.channels import Channels
 from viewer_app.overlays import PATH, Polyline
+from viewer_app.overlays.primitives import drawable
 from viewer_app.overlays.sight import Sight
 from viewer_app.overlays.whiskers import whisker
 from viewer_app.paths import Paths
@@ -87,6 +91,7 @@ class _Log:
         self._recording, self._scene, self._trace, self._length = recording, scene, trace, length
         self._times = np.asarray(trace.column("time", length), np.float64)
         self._paths = Paths(scene)
+        self._paths.know(trace)
         self._data = mujoco.MjData(scene.model)
 
     def still(self) -> None:
@@ -96,10 +101,9 @@ class _Log:
         log_shapes(recording, scene)
         executed = rr.LineStrips3D([trace.column("tip", self._length)], colors=[_bytes(PATH)])
         recording.log("world/executed", executed, static=True)
-        for name in scene.joint_names:
-            for what, colour in (("actual", _ACTUAL), ("commanded", _COMMANDED)):
-                series = rr.SeriesLines(colors=[colour], names=[f"{name} {what}"])
-                recording.log(["joints", name, what], series, static=True)
+        for room, name, what, _, _ in _curves(scene):
+            series = rr.SeriesLines(colors=[_ACTUAL if what == "actual" else _COMMANDED], names=[f"{name} {what}"])
+            recording.log([room, name, what], series, static=True)
         about = rr.TextDocument(_about(scene, trace, self._length), media_type="text/markdown")
         recording.log("about", about, static=True)
         for step, text in self._happenings():
@@ -112,7 +116,7 @@ class _Log:
         recording.log("policy/latency", rr.SeriesLines(names=["latency [ms]"]), static=True)
 
     def columns(self, begin: int, end: int) -> None:
-        """Poses and joints of the moments `begin` to `end`."""
+        """Poses, states and actions of the moments `begin` to `end`."""
         model, trace = self._scene.model, self._trace
         rows = end - begin
         position, turn = np.empty((rows, model.nbody, 3)), np.empty((rows, model.nbody, 4))
@@ -123,17 +127,16 @@ class _Log:
         for body in range(1, model.nbody):
             poses = rr.Transform3D.columns(translation=position[:, body], quaternion=turn[:, body])
             self._recording.send_columns(body_path(model, body), index, poses, strict=True)
-        state = trace.column("state", self._length)[begin:end]
-        action = trace.column("action", self._length)[begin:end]
-        for i, name in enumerate(self._scene.joint_names):
-            self._send_numbers(["joints", name, "actual"], begin, state[:, i])
-            if len(action):
-                self._send_numbers(["joints", name, "commanded"], begin, action[:, i])
+        columns = {each: trace.column(each, self._length)[begin:end] for each in ("state", "action")}
+        for room, name, what, each, i in _curves(self._scene):
+            if len(columns[each]):
+                self._send_numbers([room, name, what], begin, columns[each][:, i])
 
     def whiskers(self, begin: int, end: int) -> None:
         for step in range(begin, end):
             drawn = whisker(Sight(self._paths, self._trace, step, OverlayChoice(), Answers()))
-            strips, colours = strips_of([each for each in drawn if isinstance(each, Polyline)])
+            lines = [line for line in map(drawable, drawn) if isinstance(line, Polyline)]
+            strips, colours = strips_of(lines)
             self._at(step)
             self._recording.log("world/whisker", rr.LineStrips3D(strips, colors=colours, radii=[0.0012]), strict=True)
 
@@ -174,6 +177,20 @@ class _Log:
         self._recording.send_columns(rr.new_entity_path(path), index, columns, strict=True)
 
 
+def _tables(scene: Scene) -> list[tuple[str, Channels]]:
+    """What numbers are plotted together: a state that measures what actions command, with them."""
+    found = [("joints" if scene.spec.action.kind == "joints" else "actions", scene.actions)]
+    return found if scene.measures_commands else [*found, ("states", scene.states)]
+
+
+def _curves(scene: Scene) -> list[tuple[str, str, str, str, int]]:
+    """Where each curve goes, the number's name, what it is, and of which column of the trace which number."""
+    room, _ = _tables(scene)[0]
+    actions = [(room, name, "commanded", "action", i) for i, name in enumerate(scene.action_names)]
+    measured = room if scene.measures_commands else "states"
+    return [(measured, name, "actual", "state", i) for i, name in enumerate(scene.state_names)] + actions
+
+
 def strips_of(lines: list[Polyline]) -> tuple[list[FloatArray], list[tuple[int, int, int]]]:
     """Lines without opacity: each polyline in pieces of one opacity, and what colour each piece looks like.
 
@@ -203,8 +220,9 @@ def _about(scene: Scene, trace: Trace, length: int) -> str:
     lines = [f"# {trace.name}", f"- scene: {scene.name}", f"- seed: {trace.seed}", f"- steps: {length}"]
     if policy is not None:
         lines += [f"- checkpoint: {policy.source}", f"- its hash: {policy.digest}", f"- policy: {policy.kind}"]
-    units = {joint.name: joint.unit for joint in scene.spec.joints}
-    lines += ["- joints, in scene units: " + ", ".join(f"{name} ({unit})" for name, unit in units.items())]
+    for noun, channels in _tables(scene):
+        units = ", ".join(f"{each.name} ({each.unit})" if each.unit else each.name for each in channels.each)
+        lines += [f"- {noun}, in scene units: {units}"]
     lines += ["", "Whiskers: commanded joints through kinematics, approximate. Pictures: those of the policy's calls."]
     return "\n".join(lines)
 
@@ -213,8 +231,12 @@ def _blueprint(scene: Scene) -> rrb.Blueprint:
     """The robot on the left, pictures and plots on the right."""
     pictures = [rrb.Spatial2DView(origin=camera_path(scene, name), name=name) for name in scene.spec.cameras]
     plots = [
-        rrb.TimeSeriesView(origin=str(rr.new_entity_path(["joints", joint.name])), name=f"{joint.name} [{joint.unit}]")
-        for joint in scene.spec.joints
+        rrb.TimeSeriesView(
+            origin=str(rr.new_entity_path([room, each.name])),
+            name=f"{each.name} [{each.unit}]" if each.unit else each.name,
+        )
+        for room, channels in _tables(scene)
+        for each in channels.each
     ]
     right = [rrb.Horizontal(*pictures)] if pictures else []
     return rrb.Blueprint(

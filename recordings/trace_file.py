@@ -29,8 +29,11 @@ PER_MOMENT = {
     "success": ("|b1", 1),
     "contact": ("|b1", 1),
     "reward": ("<f4", 1),
+    "environment_state": ("<f4", 2),
 }
 """Columns with a row for each moment: dtype and number of axes of what is written."""
+LEFT_OUT = "environment_state"
+"""Not written where it has no numbers, as in most scenes, so that older recordings are like newer ones."""
 PER_STEP = {"action": ("<f4", 2)}
 """Columns with a row for each executed step."""
 
@@ -77,6 +80,8 @@ class TraceWriter:
         trace = self._trace
         begin = self._steps
         moments = {name: trace.column(name, length)[begin:] for name in PER_MOMENT}
+        if not moments[LEFT_OUT].size:
+            del moments[LEFT_OUT]
         steps = {name: trace.column(name, length)[begin:] for name in PER_STEP}
         # The writer of the trace may be ahead of `length` already; what belongs to later steps waits for them.
         # A bookmark can be about any earlier step. What came before it in the list is written before it all the same,

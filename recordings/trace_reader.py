@@ -27,7 +27,7 @@ from recordings.plain import (
     text,
     whole_number,
 )
-from recordings.trace_file import PER_MOMENT, PER_STEP, RecordingError
+from recordings.trace_file import LEFT_OUT, PER_MOMENT, PER_STEP, RecordingError
 from viewer_app.trace import Event, Parent, Settings, Trace
 from viewer_app.types import ActionChunk, Float32Array, PolicyInfo, frozen
 
@@ -171,8 +171,8 @@ class _Reader:
         """
         columns = {}
         for name, (kind, axes) in {**PER_MOMENT, **PER_STEP}.items():
-            column = arrays[name]
             rows = steps + (name in PER_MOMENT)
+            column = np.empty((rows, 0), kind) if name == LEFT_OUT and name not in arrays else arrays[name]
             if (column.dtype, column.ndim, len(column)) != (np.dtype(kind), axes, rows):
                 raise ValueError(f"column {name} is {column.dtype}{column.shape}")
             # Before its first step, a trace without a policy does not know yet how many actions there are.

@@ -23,7 +23,7 @@ from viewer_app.engine import Engine
 from viewer_app.view import Frame, View
 
 STEPS = 3
-PATIENCE = 60.0
+PATIENCE = 120.0
 """[s]"""
 
 
@@ -92,6 +92,7 @@ class Hand:
     def __init__(self) -> None:
         self._begin = time.monotonic()
         self._last = 0.0
+        self._frames = 0
         self._clicking: subprocess.Popen[bytes] | None = None
         self._cut: dict[str, list[str]] = {}
         self.told: dict[str, object] = {}
@@ -137,9 +138,11 @@ class Hand:
     def on_frame(self, seconds: float, frame: Frame | None) -> bool:
         """See `gui.run`."""
         now = time.monotonic()
+        self._frames += 1
         clicking = self._clicking is not None and self._clicking.poll() is None
-        if frame is not None and self._plan and not clicking and now - self._last > 0.7:
-            self._last = now
+        # A panel that was just shown needs some frames to find its widths, however slow they are.
+        if frame is not None and self._plan and not clicking and now - self._last > 0.7 and self._frames > 12:
+            self._last, self._frames = now, 0
             if self._plan[0](frame):
                 self._plan.pop(0)
         return bool(self._plan) and now - self._begin < PATIENCE

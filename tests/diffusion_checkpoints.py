@@ -19,6 +19,7 @@ from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
 
 from policies.lazy_package import defer_init
 from tests.checkpoints import _statistics
+from tests.lerobot_loop import lerobot_key
 from viewer_app.types import Observation, frozen
 
 CAMERAS: Mapping[str, tuple[int, int]] = MappingProxyType({"wrist_cam": (32, 40), "overhead_cam": (32, 40)})
@@ -38,6 +39,9 @@ def observe(seed: int, task: str = "Pick up the block.") -> Observation:
 def build_diffusion(
     folder: Path,
     *,
+    cameras: Mapping[str, tuple[int, int]] = CAMERAS,
+    n_state: int = N_STATE,
+    n_action: int = N_ACTION,
     scheduler: str = "DDIM",
     prediction: str = "epsilon",
     n_action_steps: int = 5,
@@ -49,6 +53,9 @@ def build_diffusion(
 
     Args:
         folder: Made if need be.
+        cameras: Camera to (height, width). [px]
+        n_state: Dimensions of the state.
+        n_action: Dimensions of the action.
         scheduler: `DDIM` or `DDPM`.
         prediction: What the network answers: `epsilon`, the noise, or `sample`, the finished actions.
         n_action_steps: The checkpoint's own setting.
@@ -62,7 +69,7 @@ def build_diffusion(
     from lerobot.policies.diffusion.processor_diffusion import make_diffusion_pre_post_processors
 
     config = DiffusionConfig(
-        **_features(),
+        **_features(cameras, n_state, n_action),
         n_action_steps=n_action_steps,
         pretrained_backbone_weights=None,
         use_group_norm=True,
@@ -80,7 +87,7 @@ def build_diffusion(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         policy = DiffusionPolicy(config)
-        statistics = _all_statistics()
+        statistics = _all_statistics(cameras, n_state, n_action)
     for part in (policy, *make_diffusion_pre_post_processors(config, statistics)):
         part.save_pretrained(folder)
     return folder
@@ -157,21 +164,25 @@ def variant(folder: Path, into: Path, **fields: object) -> Path:
     return into
 
 
-def _features() -> dict[str, object]:
+def _features(
+    cameras: Mapping[str, tuple[int, int]] = CAMERAS, n_state: int = N_STATE, n_action: int = N_ACTION
+) -> dict[str, object]:
     """Sizes that both types share, as fields of their configurations."""
-    images = {f"observation.images.{name}": PolicyFeature(FeatureType.VISUAL, (3, *s)) for name, s in CAMERAS.items()}
+    images = {lerobot_key(name): PolicyFeature(FeatureType.VISUAL, (3, *size)) for name, size in cameras.items()}
     return {
-        "input_features": {**images, "observation.state": PolicyFeature(FeatureType.STATE, (N_STATE,))},
-        "output_features": {"action": PolicyFeature(FeatureType.ACTION, (N_ACTION,))},
+        "input_features": {**images, "observation.state": PolicyFeature(FeatureType.STATE, (n_state,))},
+        "output_features": {"action": PolicyFeature(FeatureType.ACTION, (n_action,))},
         "device": "cpu",
         "horizon": HORIZON,
         "n_obs_steps": N_OBS_STEPS,
     }
 
 
-def _all_statistics() -> dict[str, dict[str, torch.Tensor]]:
-    images = {f"observation.images.{name}": _statistics((3, 1, 1), 0.5, 0.25) for name in CAMERAS}
-    vectors = {"observation.state": N_STATE, "action": N_ACTION}
+def _all_statistics(
+    cameras: Mapping[str, tuple[int, int]] = CAMERAS, n_state: int = N_STATE, n_action: int = N_ACTION
+) -> dict[str, dict[str, torch.Tensor]]:
+    images = {lerobot_key(name): _statistics((3, 1, 1), 0.5, 0.25) for name in cameras}
+    vectors = {"observation.state": n_state, "action": n_action}
     return {**images, **{key: _statistics((size,), 10.0, 30.0) for key, size in vectors.items()}}
 
 

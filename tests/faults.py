@@ -150,6 +150,12 @@ SCALING = (
         "a mean above the maximum", "statistics-inconsistent", statistic(STATE, "mean", 70.0, at=0), severity="warning"
     ),
     Fault(
+        "statistics that say nothing",
+        "placeholder-statistics",
+        all_of(statistic(STATE, "mean", 0.0), statistic(STATE, "std", 1.0)),
+        severity="warning",
+    ),
+    Fault(
         "a range of nothing",
         "zero-range",
         extremes(STATE, 5.0, 5.0, at=1),
@@ -237,7 +243,12 @@ CONTRACT = (
         "joint-order",
         trained_on({"fps": 30, "features": {STATE: {"names": ["pitch.pos", "yaw.pos"]}}}),
     ),
-    Fault("joints in another order", "joint-order", config(action_feature_names=GRIPPER_FIRST), "demo-pi0"),
+    Fault(
+        "joints in another order",
+        "joint-order",
+        all_of(config(action_feature_names=GRIPPER_FIRST), rolled(STATE, 1), rolled(ACTION, 1)),
+        "demo-pi0",
+    ),
 )
 
 UNITS = (
@@ -287,6 +298,12 @@ SCENE = (
 )
 
 LOADED = (
+    Fault(
+        "cameras plugged in crosswise",
+        "cameras-swapped",
+        all_of(statistic(ABOVE, "mean", 0.46), statistic(ASIDE, "mean", 0.88)),
+        severity="warning",
+    ),
     Fault("a tensor that is missing", "does-not-load", weights(drop_tensor)),
     Fault("a tensor of another shape", "does-not-load", weights(other_width)),
     Fault("a weight that is no number", "does-not-load", weights(broken_number)),

@@ -18,7 +18,7 @@ from lerobot.configs.types import FeatureType, PolicyFeature
 
 from policies.lazy_package import defer_init
 from tests.checkpoints import CAMERAS, _statistics
-from tests.lerobot_loop import policy_class
+from tests.lerobot_loop import lerobot_key, policy_class
 from viewer_app.types import Observation, frozen
 
 
@@ -33,6 +33,7 @@ def build_flow(
     n_action_steps: int = 7,
     steps: int = 4,
     seed: int = 0,
+    relative: bool = False,
 ) -> Path:
     """Save an untrained flow-matching policy with its processors in `folder`, and return the folder.
 
@@ -48,11 +49,12 @@ def build_flow(
         n_action_steps: The checkpoint's own setting.
         steps: Denoising steps.
         seed: Seed of weights and statistics.
+        relative: Whether its actions are changes of the state, all but the last one.
     """
     flow_policy = policy_class(kind)
     from lerobot.policies.factory import make_pre_post_processors
 
-    images = {f"observation.images.{name}": (3, *size) for name, size in cameras.items()}
+    images = {lerobot_key(name): (3, *size) for name, size in cameras.items()}
     inputs = {key: PolicyFeature(FeatureType.VISUAL, shape) for key, shape in images.items()}
     inputs["observation.state"] = PolicyFeature(FeatureType.STATE, (n_state,))
     language = str(folder / "language")
@@ -70,6 +72,13 @@ def build_flow(
         }
     if kind != "tiny_pi0":
         save_language_model(folder / "language")
+    if relative:
+        names = [f"joint_{number}" for number in range(n_action - 1)]
+        own |= {
+            "use_relative_actions": True,
+            "relative_exclude_joints": ["gripper"],
+            "action_feature_names": [*names, "gripper"],
+        }
     config = flow_policy.config_class(
         input_features=inputs,
         output_features={"action": PolicyFeature(FeatureType.ACTION, (n_action,))},

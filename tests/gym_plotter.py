@@ -83,6 +83,25 @@ class Watching(Plotter):
         return {"agent_pos": self.data.qpos[:5].copy()}
 
 
+class Mixing(Plotter):
+    """Takes four numbers, none of which is the target of a joint, and observes nine."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = np.array([1.0, 1.0, 1.0, 2.0], np.float32)
+        self.action_space = Box(-1.0, self.most, (4,), np.float32)
+        self.observation_space = Dict({"agent_pos": Box(-np.inf, np.inf, (9,), np.float64)})
+
+    def control(self, action: FloatArray) -> FloatArray:
+        across, along, faster, _ = np.clip(action, -1.0, self.most)
+        turned = np.array([across - along, across + along]) * (0.05 + 0.02 * faster)
+        return np.asarray(self.data.ctrl + turned)
+
+    def _get_obs(self) -> dict[str, FloatArray]:
+        tip = self.data.site_xpos[0]
+        return {"agent_pos": np.concatenate([tip, self.data.qvel[:2], self.data.qpos[2:5], [float(self.count)]])}
+
+
 class Raising(Plotter):
     """Raises in its sixth step, having moved things already."""
 
@@ -106,5 +125,49 @@ class Falling(Plotter):
         return self.count == 3, False, {"is_success": False}
 
 
-for kind in (Plotter, Scaled, Relative, Watching, Raising, Succeeding, Falling):
+class Surrounded(Plotter):
+    """Observes where the cube is besides where its joints are."""
+
+    def _get_obs(self) -> dict[str, FloatArray]:
+        return {"agent_pos": self.data.qpos[:2].copy(), "environment_state": self.data.qpos[2:5].copy()}
+
+
+class Painted(Plotter):
+    """Draws the colours of everything, and where the cup stands, into its model at each reset."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, FloatArray], dict[str, Any]]:
+        found = super().reset(seed=seed)
+        self.model.geom_rgba[:, :3] = self.np_random.uniform(0, 1, (self.model.ngeom, 3))
+        self.model.body("cup").pos[:2] += self.np_random.uniform(-0.05, 0.05, 2)
+        mujoco.mj_forward(self.model, self.data)
+        return found
+
+
+class Unwilling(Plotter):
+    """Never begins."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, FloatArray], dict[str, Any]]:
+        raise RuntimeError("it will not begin")
+
+
+class Fresh(Plotter):
+    """Has another model in each episode."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, FloatArray], dict[str, Any]]:
+        self.model = mujoco.MjModel.from_xml_string(MODEL)
+        self.data = mujoco.MjData(self.model)
+        return super().reset(seed=seed)
+
+
+_KINDS: tuple[type[Plotter], ...] = (
+    *(Plotter, Scaled, Relative, Watching, Mixing, Raising, Succeeding, Falling),
+    *(Surrounded, Painted, Unwilling, Fresh),
+)
+for kind in _KINDS:
     gymnasium.register(f"{kind.__name__}-v0", entry_point=f"{__name__}:{kind.__name__}", max_episode_steps=30)

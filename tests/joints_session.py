@@ -115,12 +115,19 @@ def use(label: str = "", kind: str = "", value: object = None) -> None:
 def laid_out(panel: JointsPanel) -> dict[str, list[int]]:
     """What can be seen in the panel, with left, top, right and bottom of each, from the panel's own corner. [px]"""
     found = {}
-    for item in dpg.get_item_children(panel.window, 1):
+    items = [(item, 0) for item in dpg.get_item_children(panel.window, 1)]
+    for item, down in items:
         kind = dpg.get_item_type(item).removeprefix("mvAppItemType::mv")
+        plots = [each for each in dpg.get_item_children(item, 1) if dpg.get_item_type(each).endswith("mvPlot")]
+        if plots and dpg.is_item_shown(item):
+            # The part of the panel that holds the plots, and scrolls where they are too many.
+            items += [(each, dpg.get_item_pos(item)[1]) for each in dpg.get_item_children(item, 1)]
+            continue
         text = dpg.get_value(item) if kind == "Text" else dpg.get_item_label(item)
         if not dpg.is_item_shown(item) or kind == "Tooltip" or (kind == "Text" and not text):
             continue
         left, top = dpg.get_item_pos(item)
+        top += down
         wide, tall = dpg.get_item_rect_size(item)
         if not wide:
             wide, tall = dpg.get_item_width(item), dpg.get_item_height(item)

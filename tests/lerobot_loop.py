@@ -64,6 +64,13 @@ class LeRobotLoop:
             rows = self.policy.predict_action_chunk(self.batch(observation), **more)[0]
             return np.stack([self._after(row[None])[0].numpy() for row in rows])
 
+    def whole(self, observation: Observation, seed: int = 0) -> Float32Array:
+        """A whole chunk through the postprocessor at once, as LeRobot's rollout on a robot does it. Shape (H, n)."""
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            chunk: Float32Array = self._after(self.policy.predict_action_chunk(self.batch(observation)))[0].numpy()
+        return chunk
+
     def batch(self, observation: Observation) -> dict[str, torch.Tensor]:
         """What LeRobot's model is given."""
         from lerobot.policies.utils import prepare_observation_for_inference

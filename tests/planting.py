@@ -240,6 +240,24 @@ def trained_on(info: Json) -> Callable[[Pair], None]:
     return plant
 
 
+def with_dataset(pair: Pair, healthy: Pair, prompt: str = "") -> None:
+    """The dataset of the training run is on this machine, with the statistics that a healthy checkpoint has."""
+    import pyarrow  # type: ignore[import-untyped]
+    import pyarrow.parquet  # type: ignore[import-untyped]
+
+    root = pair.checkpoint / "dataset"
+    (root / "meta").mkdir(parents=True)
+    nested: dict[str, dict[str, object]] = {}
+    for key, value in load_file(state_files(healthy.checkpoint)[BEFORE]).items():
+        feature, _, name = key.rpartition(".")
+        nested.setdefault(feature, {})[name] = value.tolist()
+    (root / "meta" / "stats.json").write_text(json.dumps(nested))
+    (root / "meta" / "info.json").write_text(json.dumps({"fps": 30}))
+    if prompt:
+        pyarrow.parquet.write_table(pyarrow.table({"task": [prompt]}), root / "meta" / "tasks.parquet")
+    written("train_config.json", {"dataset": {"repo_id": "someone/plotter", "root": str(root)}})(pair)
+
+
 def all_of(*plants: Callable[[Pair], None]) -> Callable[[Pair], None]:
     """A fault that takes more than one edit."""
 

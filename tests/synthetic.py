@@ -43,7 +43,7 @@ class Wave:
             chunk_size=chunk_size,
             n_action_steps=n_action_steps,
             n_action=n,
-            n_state=n,
+            n_state=scene.n_state,
             cameras=cameras,
             n_obs_steps=n_obs_steps,
             ensemble_coefficient=ensemble_coefficient,

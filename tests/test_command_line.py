@@ -45,7 +45,7 @@ def scene(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "demo, view, run, compare, export, doctor, bench"),
+        ([], "demo, view, run, compare, export, doctor, scene, bench"),
         (["fly"], "fly"),
         (["run"], "CHECKPOINT"),
         (["run", "x", "--episodes", "many"], "--episodes"),
@@ -62,12 +62,15 @@ def scene(tmp_path: Path) -> Path:
         (["run", "x", "--speed", "2"], "--speed"),
         (["run", "x", "--successes-only"], "give --save-dataset ROOT too"),
         (["run", "x", "--save-dataset", "tests"], "tests exists already"),
-        (["run", "x", "--stride", "2", "--joint", "a=b"], "--stride, --joint is about an evaluation"),
+        (["run", "x", "--stride", "2", "--joint", "a=b"], "--stride is about an evaluation"),
         (["run", "x", "--on-dataset", "y", "--film", "--episodes", "3"], "--episodes, --film is about episodes"),
         (["run", "x", "--on-dataset", "y", "--stride", "0"], "--stride must be at least 1, found 0"),
         (["run", "x", "--on-dataset", "y", "--episode-indices", "1", "1"], "names an episode twice"),
         (["run", "x", "--on-dataset", "no/such"], "no/such"),
         (["run", "x", "--scene", "moon"], "so101"),
+        (["run", "x", "--start", "no/such.toml"], "no/such.toml cannot be read"),
+        (["run", "x", "--on-dataset", "y", "--start", "a.toml"], "--start is about episodes"),
+        (["compare", "x", "y", "--episodes", "1", "--start", "README.md"], "README.md are not valid TOML"),
         (["run", "no/such/folder/at/all"], "no/such/folder/at/all"),
         (["demo", "--headless", "--policy", "demo:none"], "demo:none"),
         (["compare"], "compare takes 2 to 8 policies, found 0"),
@@ -100,7 +103,7 @@ def test_help_names_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert stop.value.code == 0
     out, err = capsys.readouterr()
-    assert "{demo,view,run,compare,export,doctor,bench}" in out
+    assert "{demo,view,run,compare,export,doctor,scene,bench}" in out
     assert err == ""
 
 

@@ -248,7 +248,7 @@ def test_what_view_is_given_decides_what_it_shows(waves: Path, tmp_path: Path, w
     assert shows_dataset(viewed("somebody/something", "--episode", "2"))
     assert shows_dataset(viewed("demo:act", "--dataset", waves))
     assert not shows_dataset(viewed("demo:act"))
-    with pytest.raises(WhiskersError, match="--joint, --stride is about an episode of a dataset"):
+    with pytest.raises(WhiskersError, match="--stride is about an episode of a dataset"):
         shows_dataset(viewed("demo:act", "--joint", "a=b", "--stride", "2"))
     assert run("a-checkpoint", "--scene", scene.path, "--episodes", "1", "--out", tmp_path / "out") == 0
     assert not shows_dataset(viewed(tmp_path / "out" / "seed-1000"))

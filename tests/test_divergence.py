@@ -24,11 +24,12 @@ from viewer_app.overlays import LANES, Legend, Polyline, Sight, build
 from viewer_app.paths import Paths
 from viewer_app.questions import Shadow
 from viewer_app.scene import Scene
+from viewer_app.snapshots import STATE_SPEC
 from viewer_app.task import PROGRESS_SIZE
 from viewer_app.trace import Trace
 from viewer_app.types import Float32Array, FloatArray, Observation, Policy
 from viewer_app.view import OverlayChoice
-from viewer_app.world import STATE_SPEC, MujocoWorld
+from viewer_app.world import MujocoWorld
 
 pytestmark = pytest.mark.core
 
@@ -101,6 +102,7 @@ def test_equal_lanes_are_exactly_nothing_apart(scene: Scene) -> None:
     assert divergence.object is not None
     assert not divergence.tip.any()
     assert not divergence.object.any()
+    assert divergence.joints is not None
     assert not divergence.joints.any()
     assert divergence.first(0.0) is None
     assert comparison.plans == (0.0, 0.0)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Callable
-from itertools import count
+from dataclasses import replace
+from itertools import count, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +20,19 @@ from policies.source import DEMOS
 from tests.checkpoints import build_act
 from tests.damage import edit_json
 from tests.faults import FAULTS, LOADED, NEAR_MISSES, Fault
-from tests.planting import Pair, config, copied, give_sane_statistics, in_model, scene
+from tests.planting import Pair, config, copied, give_sane_statistics, in_model, scene, with_dataset
 from tests.scenes import write_scene
 from tests.scripted import Scripted
 from tests.swaying_policy import SwayingPolicy
+from viewer_app.command_line import Doctor, parse
 from viewer_app.doctor.finding import Finding
-from viewer_app.doctor.trial import check_trial, check_world
-from viewer_app.doctor_command import diagnose, doctor
+from viewer_app.doctor.trial import check_pictures, check_trial, check_world
+from viewer_app.doctor_command import doctor, examined
 from viewer_app.doctor_trial import try_policy, try_world
+from viewer_app.headless import open_engine
 from viewer_app.scene import BUILT_IN, Scene
-from viewer_app.types import Float32Array, Observation, Policy
+from viewer_app.task import PROGRESS_SIZE
+from viewer_app.types import Float32Array, FloatArray, Observation, Policy, Positions, Readings, frozen
 from viewer_app.world import MujocoWorld
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +40,16 @@ PLOTTER_CAMERAS = {"above": (24, 32), "aside": (24, 32)}
 PLOTTER = {"observation.state": ([12.0, -8.0], [14.0, 9.0]), "action": ([12.0, -8.0], [14.0, 9.0])}
 """Mean and standard deviation of a dataset of the plotter, in its units: yaw in hundredths of its range, pitch in
 degrees."""
-HEALTHY = ("act", "min-max", "stateless", "so101", "demo", "demo-pi0")
+RADIANS = ([0.1, -0.1], [0.6, 0.35])
+ARM = [0.0, -0.96, 1.16, 0.0, -0.3, 0.0, 0.25]
+ALOHA = ([*ARM, *ARM], 2 * [0.2, 0.3, 0.3, 0.2, 0.2, 0.2, 0.08])
+GYM = {
+    "gym": ("tests.gym_plotter:Plotter-v0", "above", {"observation.state": RADIANS, "action": RADIANS}),
+    "relative": ("tests.gym_plotter:Relative-v0", "above", {"observation.state": RADIANS, "action": RADIANS}),
+    "aloha": ("gym_aloha/AlohaTransferCube-v0", "top", {"observation.state": ALOHA, "action": ALOHA}),
+}
+"""Environment, one of its cameras, and the mean and standard deviation of a dataset of it, in its units."""
+HEALTHY = ("act", "min-max", "stateless", "so101", "demo", "demo-pi0", *GYM)
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +68,13 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pair]:
 
 def build(name: str, folder: Path) -> Pair:
     checkpoint = folder / "checkpoint"
+    if name in GYM:
+        environment, camera, statistics = GYM[name]
+        pytest.importorskip("gym_aloha" if name == "aloha" else "gymnasium")
+        n = len(statistics["action"][0])
+        build_act(checkpoint, cameras={camera: (24, 32)}, n_state=n, n_action=n)
+        give_sane_statistics(checkpoint, statistics)
+        return Pair(checkpoint, Path(f"gym:{environment}"))
     if name in ("demo", "demo-pi0", "so101"):
         shutil.copytree(BUILT_IN / "so101", folder / "scene")
         if name.startswith("demo"):
@@ -73,15 +94,25 @@ def build(name: str, folder: Path) -> Pair:
     return Pair(checkpoint, write_scene(folder / "scene"))
 
 
-def found_in(pair: Pair, load: bool) -> list[Finding]:
-    return diagnose(str(pair.checkpoint), str(pair.scene), load=load)
+def found_in(pair: Pair, load: bool, *options: str) -> list[Finding]:
+    """What `whiskers doctor` finds, with some options of its command line."""
+    choice = parse(["doctor", str(pair.checkpoint), "--scene", str(pair.scene), *["--no-load"] * (not load), *options])
+    assert isinstance(choice, Doctor)
+    return list(examined(choice).findings)
+
+
+def troubles(findings: list[Finding]) -> list[Finding]:
+    """Errors and warnings, but for how long a call took: that is this machine's, and tests share it with others."""
+    return [each for each in findings if each.severity != "info" and each.id != "latency"]
 
 
 @pytest.mark.parametrize("name", HEALTHY)
 def test_nothing_is_wrong_with_a_healthy_pair(healthy: Callable[[str], Pair], name: str) -> None:
     """A healthy checkpoint in its scene gives no error and no warning, and is known to be verified."""
-    findings = found_in(healthy(name), load=True)
-    assert [each for each in findings if each.severity != "info"] == []
+    # Environments show large pictures, which are shrunk here.
+    options = ("--camera", f"{GYM[name][1]}={GYM[name][1]}") if name in GYM else ()
+    findings = found_in(healthy(name), True, *options)
+    assert troubles(findings) == []
     assert "weights-verified" in {each.id for each in findings}
 
 
@@ -179,6 +210,46 @@ def test_a_drive_that_breaks_off_is_told_with_its_step(plotter: Scene) -> None:
     assert failed.evidence.startswith("After 6 control steps: ")
 
 
+MENDABLE = (
+    *("a state in radians", "actions in radians", "a scene in radians for a policy in degrees"),
+    *("other joints in the dataset's order", "joints in another order", "another name of a camera"),
+    *("no statistics file", "no normaliser", "a normaliser saved without statistics", "no preprocessor"),
+    *("pictures of deviation 0.002", "no prompt for one that reads"),
+)
+"""Faults that the options which the doctor names take back for a session."""
+
+
+@pytest.mark.parametrize("what", MENDABLE)
+def test_a_mended_pair_is_sound_again(healthy: Callable[[str], Pair], tmp_path: Path, what: str) -> None:
+    """With the options that the doctor names for what it finds, no error is left, before or after loading; an option
+    that says nothing of the fault leaves it."""
+    (fault,) = (each for each in FAULTS if each.what == what)
+    pair = copied(healthy(fault.pair), tmp_path / "pair")
+    of_dataset = ("statistic", "normaliser", "preprocessor", "deviation", "prompt")
+    if any(word in what for word in of_dataset):
+        with_dataset(pair, healthy(fault.pair), "Pick up the block.")
+    fault.plant(pair)
+    found = [each for each in found_in(pair, False) if each.severity != "info"]
+    options: list[str] = []
+    for each in found:
+        if each.id in ("camera-names", "camera-size"):
+            options += shlex.split(re.findall(r"--camera .*(?=\.)", each.mend)[0])
+        elif each.cure is not None:
+            options += shlex.split(each.cure.option)
+    mended = found_in(pair, fault.pair == "act", *_joined(options))
+    shutil.rmtree(tmp_path / "pair")
+    assert fault.finding in {each.id for each in found}
+    assert troubles(mended) == []
+
+
+def _joined(options: list[str]) -> list[str]:
+    """Options of several findings: what they say of units is one option, and none is said twice."""
+    units = [value for name, value in pairwise(options) if name == "--units"]
+    others = [(name, value) for name, value in zip(options[::2], options[1::2], strict=True) if name != "--units"]
+    joined = [part for option in dict.fromkeys(others) for part in option]
+    return [*joined, "--units", ",".join(units)] if units else joined
+
+
 class Forgetful(MujocoWorld):
     """A world whose resets depend on what was before, as some environments' do."""
 
@@ -186,9 +257,9 @@ class Forgetful(MujocoWorld):
         self.resets = 0
         super().__init__(scene)
 
-    def reset(self, seed: int) -> None:
+    def reset(self, seed: int, start: Positions | None = None) -> None:
         self.resets += 1
-        super().reset(seed + self.resets // 10)
+        super().reset(seed + self.resets // 10, start)
 
 
 def test_a_reset_that_does_not_repeat_is_told(plotter: Scene) -> None:
@@ -200,6 +271,89 @@ def test_a_reset_that_does_not_repeat_is_told(plotter: Scene) -> None:
     assert ids == [{"reset"}, set()]
 
 
+class Misread(MujocoWorld):
+    """A world that reads its state from the beginning of qpos, where in this model the cube could stand."""
+
+    def __init__(self, scene: Scene, state: Callable[[MujocoWorld, Float32Array], Float32Array]) -> None:
+        self.read = state
+        super().__init__(scene)
+
+    def readings(self) -> Readings:
+        found = super().readings()
+        return replace(found, state=frozen(self.read(self, found.state)))
+
+
+def test_a_state_that_is_not_the_joints_is_told(plotter: Scene) -> None:
+    """A state of the right size that holds something else, or the joints in another order, is an error; joints with an
+    offset, or read a step late, are not."""
+    late: list[Float32Array] = []
+
+    def one_late(world: MujocoWorld, state: Float32Array) -> Float32Array:
+        late.append(state)
+        return late[-2] if len(late) > 1 else state
+
+    def of_cube(world: MujocoWorld, state: Float32Array) -> Float32Array:
+        return world.snapshot()[PROGRESS_SIZE + 3 : PROGRESS_SIZE + 5].astype(np.float32)
+
+    def found(read: Callable[[MujocoWorld, Float32Array], Float32Array]) -> list[str]:
+        world = Misread(plotter, read)
+        return [each.evidence for each in check_world(try_world(plotter, world), plotter) if each.id == "state-layout"]
+
+    assert "follows no joint" in found(of_cube)[0]
+    assert "number 0 (yaw" in found(lambda world, state: state[::-1])[0]
+    assert "follows pitch" in found(lambda world, state: state[::-1])[0]
+    assert found(lambda world, state: state + np.float32(7)) == []
+    assert found(one_late) == []
+
+
+def world_ids(environment: str) -> dict[str, str]:
+    """Id to evidence of what is found in an environment by itself."""
+    scene = Scene.load(f"gym:{environment}")
+    engine = open_engine(scene, None, 0)
+    try:
+        found = check_world(try_world(scene, engine.lanes[0].world), scene)
+        return {each.id: each.evidence for each in found}
+    finally:
+        engine.close()
+
+
+def test_what_is_wrong_with_an_environment_is_told() -> None:
+    """One that raises in a step is an error with its words, one that succeeds while nothing is done another; one whose
+    actions are no joint targets is none."""
+    pytest.importorskip("gymnasium")
+    assert "divided by nothing" in world_ids("tests.gym_plotter:Raising-v0")["state-readback"]
+    assert "success-at-start" in world_ids("tests.gym_plotter:Succeeding-v0")
+    assert world_ids("tests.gym_plotter:Relative-v0") == {}
+
+
+def test_actions_that_an_environment_does_not_take_are_told(healthy: Callable[[str], Pair], tmp_path: Path) -> None:
+    """Where actions are no joints, training actions far outside what the environment declares are an error, and joints
+    are said not to be checked."""
+    pair = Pair(tmp_path / "checkpoint", healthy("relative").scene)
+    shutil.copytree(healthy("relative").checkpoint, pair.checkpoint)
+    options = ("--camera", "above=above")
+    assert {each.id for each in found_in(pair, False, *options)} == {"not-joints", "cameras-mapped"}
+    give_sane_statistics(pair.checkpoint, {"action": ([0.0, 0.0], [20.0, 30.0])})
+    assert {each.id for each in found_in(pair, False, *options) if each.severity != "info"} == {"action-range"}
+
+
+def test_cameras_that_look_like_their_training_are_not_called_exchanged() -> None:
+    """Only where each picture fits the other's training, and clearly, are cameras exchanged; with ImageNet's mean, or
+    two alike, nobody can tell."""
+    bright, dark, grey = (np.full(3, value) for value in (0.9, 0.4, 0.6))
+    shown = {"a": "above", "b": "aside"}
+
+    def found(trained_a: FloatArray, trained_b: FloatArray) -> list[str]:
+        colours = {"above": bright, "aside": dark}
+        return [each.mend for each in check_pictures(colours, {"a": trained_a, "b": trained_b}, shown)]
+
+    assert len(found(dark, bright)) == 1
+    assert found(bright, dark) == []
+    assert found(grey, grey) == []
+    assert found(bright, grey) == []
+    assert found(np.full(3, 0.8), np.full(3, 0.85)) == []
+
+
 def test_mapped_cameras_are_no_fault_and_are_tried(healthy: Callable[[str], Pair], tmp_path: Path) -> None:
     """Cameras of another name are an error with the option that mends it, and with that option the pair is healthy."""
     pair = copied(healthy("act"), tmp_path / "pair")
@@ -208,10 +362,9 @@ def test_mapped_cameras_are_no_fault_and_are_tried(healthy: Callable[[str], Pair
     (wrong,) = (each for each in found_in(pair, load=False) if each.severity != "info")
     assert wrong.id == "camera-names"
     assert "--camera above=overhead --camera aside=aside" in wrong.mend
-    cameras = ("above=overhead", "aside=aside")
-    findings = diagnose(str(pair.checkpoint), str(pair.scene), cameras)
+    findings = found_in(pair, True, "--camera", "above=overhead", "--camera", "aside=aside")
     shutil.rmtree(tmp_path / "pair")
-    assert [each for each in findings if each.severity != "info"] == []
+    assert troubles(findings) == []
     assert {"cameras-mapped", "deterministic", "latency"} <= {each.id for each in findings}
 
 
@@ -220,10 +373,11 @@ def test_the_command_prints_one_object_and_its_code(
 ) -> None:
     """With --json stdout is one object of the documented form, and the exit code says whether the pair can work."""
     pair = copied(healthy("act"), tmp_path / "pair")
-    assert doctor(str(pair.checkpoint), str(pair.scene), load=False, as_json=True) == 0
+    choice = Doctor(str(pair.checkpoint), str(pair.scene), no_load=True, json=True)
+    assert doctor(choice) == 0
     assert json.loads(capsys.readouterr().out) == {"ok": True, "findings": []}
     config(n_action_steps=30)(pair)
-    assert doctor(str(pair.checkpoint), str(pair.scene), load=False, as_json=True) == 1
+    assert doctor(choice) == 1
     told = json.loads(capsys.readouterr().out)
     shutil.rmtree(tmp_path / "pair")
     assert told["ok"] is False
@@ -235,6 +389,7 @@ def test_the_command_prints_one_object_and_its_code(
 OTHERS = {
     *("weights-verified", "deterministic", "stochastic", "latency", "cameras-mapped", "no-scene", "not-tried"),
     *("joint-names", "not-reproducible", "run-failed", "reset", "does-not-run", "weights-unverified"),
+    *("not-joints", "mended", "environment-fails"),
     "train-config-unreadable",
 }
 """What else the doctor can say."""

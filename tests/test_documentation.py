@@ -35,7 +35,7 @@ def test_the_scene_of_the_documentation_loads(tmp_path: Path) -> None:
     """The example scene of docs/scenes.md, copied as it stands there, is a valid scene."""
     text = (ROOT / "docs" / "scenes.md").read_text(encoding="utf-8")
     (model,) = re.findall(r"```xml\n(.*?)```", text, re.DOTALL)
-    (spec,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    spec, *_ = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     (tmp_path / "pendulum.xml").write_text(model, encoding="utf-8")
     (tmp_path / "scene.toml").write_text(spec, encoding="utf-8")
     scene = Scene.load(tmp_path)

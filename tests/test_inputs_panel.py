@@ -20,6 +20,7 @@ from tests.synthetic import Wave
 from tests.test_window import ROOT, display  # noqa: F401 (a fixture)
 from tests.told import told_by
 from viewer_app.blinding import STATE
+from viewer_app.channels import Channel, Channels
 from viewer_app.commands import Ask, Command, SetDelay, SetStops, Step
 from viewer_app.engine import Engine
 from viewer_app.headless import open_engine
@@ -30,7 +31,7 @@ from viewer_app.scene import Scene
 from viewer_app.types import ActionChunk, Float32Array
 from viewer_app.view import Focus, Frame, resolve
 
-JOINTS = ("pan", "lift", "gripper")
+ACTIONS = Channels([Channel(name, shown_unit="deg") for name in ("pan", "lift", "gripper")])
 
 
 @pytest.fixture(scope="module")
@@ -107,13 +108,13 @@ def effect(name: str, end: float, largest: float | None = None, joints: tuple[fl
 def test_one_sentence_says_what_matters(effects: tuple[Effect, ...], words: str) -> None:
     """The sentence names what matters and how much, and does not call unimportant what closes the gripper or bends
     the way."""
-    assert sentence(effects, JOINTS) == words
+    assert sentence(effects, ACTIONS) == words
 
 
 @pytest.mark.parametrize(("end", "angle", "matters"), [(0.99, 0.0, False), (1.0, 0.0, True), (0.0, 1.0, True)])
 def test_hardly_is_below_a_millimetre_and_a_degree(end: float, angle: float, matters: bool) -> None:
     """The bounds of the sentence: 1 mm, or 1 deg of any joint."""
-    words = sentence((effect("wrist", end, joints=(0.0, angle, 0.0)),), JOINTS)
+    words = sentence((effect("wrist", end, joints=(0.0, angle, 0.0)),), ACTIONS)
     assert words.startswith("Without wrist") == matters
 
 
@@ -128,7 +129,8 @@ def test_the_strongest_input_comes_first() -> None:
 
 def test_the_joint_that_changes_most_is_marked() -> None:
     """Cells are end, largest and joints; the mark is on the largest angle of either sign, and on none below 1 deg."""
-    moved, still = table([effect("b", 0.4, joints=(0.1, -0.9, 0.0)), effect("a", 3.0, 4.5, (1.2, -12.6, 3.0))], 0)
+    effects = [effect("b", 0.4, joints=(0.1, -0.9, 0.0)), effect("a", 3.0, 4.5, (1.2, -12.6, 3.0))]
+    moved, still = table(effects, ACTIONS, 0)
     assert (moved.name, moved.cells, moved.strongest) == ("a", ("3.0", "4.5", "1", "-13", "3"), 3)
     assert (still.cells, still.strongest) == (("0.4", "0.4", "0", "-1", "0"), None)
     assert degrees(-0.04, 1) == "0.0"

@@ -29,7 +29,7 @@ def test_a_seam_tells_the_joint_that_jumps_most_in_both_units(scene: Scene) -> N
     (row,) = seam_rows([Seam(40, jump, 12.5)], scene)
     assert (row.step, row.joint, row.distance) == (40, scene.joint_names[2], 12.5)
     assert row.units == pytest.approx(-30, rel=1e-6)
-    assert row.degrees == pytest.approx(float(jump[2]))
+    assert row.shown == pytest.approx(float(jump[2]))
 
 
 def test_the_largest_unit_is_not_the_largest_angle(scene: Scene) -> None:

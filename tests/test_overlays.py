@@ -44,11 +44,11 @@ from viewer_app.overlays.colours import DENOISED, NOISE
 from viewer_app.paths import Paths
 from viewer_app.questions import Ablation, Denoising, Ensemble, Samples
 from viewer_app.scene import Scene
+from viewer_app.snapshots import STATE_SPEC
 from viewer_app.task import PROGRESS_SIZE
 from viewer_app.trace import Trace
 from viewer_app.types import Float32Array, FloatArray, Observation, Policy, Want
 from viewer_app.view import OverlayChoice
-from viewer_app.world import STATE_SPEC
 
 pytestmark = pytest.mark.core
 

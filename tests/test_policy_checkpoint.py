@@ -168,7 +168,7 @@ DAMAGE: dict[str, tuple[Damage, str, str]] = {
         "normalize_inputs.buffer_observation_state.mean",
         "migrate_policy_normalization",
     ),
-    "adapter": (write("adapter_config.json", b"{}"), "adapter", "merge"),
+    "adapter": (write("adapter_config.json", b"{}"), "adapter without adapter_model.safetensors", "save it again"),
     "preprocessor missing": (remove(BEFORE), BEFORE, "copy it|migrate"),
     "postprocessor missing": (remove(AFTER), AFTER, "copy it|migrate"),
     "preprocessor not JSON": (cut(BEFORE, 0.5), BEFORE, "save it again"),

@@ -76,8 +76,8 @@ def test_tokenizer_that_is_not_here_is_named(tmp_path: Path) -> None:
     ("field", "value", "complaint"),
     [
         ("num_inference_steps", 0, "num_inference_steps must be a whole number from 1"),
-        ("use_relative_actions", True, r"relative to the state \(use_relative_actions\)"),
-        ("use_peft", True, r"PEFT \(LoRA\) adapter; merge"),
+        ("use_relative_actions", True, r"some say that actions are relative to the state, and the others do not"),
+        ("use_peft", True, r"says that it is a PEFT adapter, and its adapter_config.json cannot be read"),
     ],
 )
 def test_configuration_that_cannot_run_is_refused(tmp_path: Path, field: str, value: object, complaint: str) -> None:

@@ -121,11 +121,16 @@ def test_late_and_blended_chunks_make_the_round_trip(engine: Engine, scene: Scen
             assert ours.is_due(step) == theirs.is_due(step)
 
 
-SINCE_3 = {"denoising_steps", "guidance", "guidable", "mapped_cameras", "sha256"}
+SINCE_3 = {"denoising_steps", "guidance", "guidable", "mapped_cameras", "mended", "sha256"}
 """What no recording of format 2 has; those of format 1 have no `delay` either."""
 
 
-@pytest.mark.parametrize(("version", "unknown"), [(1, {*SINCE_3, "delay"}), (2, SINCE_3)])
+SINCE_4 = {"forces", "start_positions"}
+
+
+@pytest.mark.parametrize(
+    ("version", "unknown"), [(1, {*SINCE_4, *SINCE_3, "delay"}), (2, {*SINCE_4, *SINCE_3}), (3, SINCE_4)]
+)
 def test_earlier_formats_are_read(
     engine: Engine, scene: Scene, tmp_path: Path, version: int, unknown: set[str]
 ) -> None:
@@ -144,6 +149,7 @@ def test_earlier_formats_are_read(
     assert opened.same_as(trace)
     assert opened.settings_at(9).delay == 0
     assert opened.settings_at(9).guidance is None
+    assert (opened.settings_at(9).forces, opened.settings_at(9).start) == ((), None)
     assert opened.policy is not None
     assert opened.policy.mapped_cameras == {}
 
@@ -182,8 +188,11 @@ def test_the_documented_layout_is_enough_to_read_a_trace(engine: Engine, tmp_pat
         assert at == end
     for name, rows in columns.items():
         assert np.array_equal(np.array(rows), trace.column(name))
-    assert events == [[event.step, event.kind, event.text] for event in trace.events]
-    assert [kind for _, kind, _ in events] == ["moved", "bookmark"]
+    assert [row[:3] for row in events] == [[event.step, event.kind, event.text] for event in trace.events]
+    (moved, bookmark) = events
+    assert (moved[1], bookmark[1:]) == ("moved", ["bookmark", "look"])
+    cube = [0.1, 0.1, 0.1, 1.0, 0.0, 0.0, 0.0]
+    assert moved[3] == {"name": "", "objects": {"cube": cube}, "joints": {}, "others": {}}
 
 
 def test_pictures_of_a_recording(engine: Engine, scene: Scene, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from recordings.rerun_log import write_rrd
 from recordings.trace_file import RecordingError
-from tests.scenes import MODEL, write_scene
+from tests.scenes import MODEL, SPEC, write_scene
 from tests.synthetic import Wave
 from viewer_app.blinding import Blind
 from viewer_app.commands import Bookmark, Command, SetBlinding, SetStops, Step
@@ -25,11 +25,11 @@ from viewer_app.overlays.sight import Sight
 from viewer_app.overlays.whiskers import whisker
 from viewer_app.paths import Paths
 from viewer_app.questions import Answers
-from viewer_app.render import Viewport
+from viewer_app.render import Shot, Viewport
 from viewer_app.scene import Scene
 from viewer_app.trace import Trace
 from viewer_app.types import FloatArray, ImageArray
-from viewer_app.view import OverlayChoice
+from viewer_app.view import Camera, OverlayChoice
 from viewer_app.world import pose
 
 LENGTH = 14
@@ -182,6 +182,32 @@ def test_pictures_are_what_the_policy_saw(written: tuple[Found, Viewport], scene
         (lens,) = found.column(path, "Pinhole:image_from_camera")[None]
         assert 2 * np.rad2deg(np.arctan(12 / lens[4])) == pytest.approx(45)
     assert np.ptp(viewport.seen(trace, asked[-1])["aside"]) == 0, "one of them was blinded"
+
+
+def test_a_turned_camera_is_turned_in_the_world(tmp_path: Path) -> None:
+    """Through the lens that is logged for a camera whose picture is turned, the cup lies on the pixel where the
+    window's view through that camera has it."""
+    pytest.importorskip("rerun")
+    turned = '[cameras.behind]\ncamera = "aside"\nturned = true\nwidth = 32\nheight = 24\n\n[[spawn]]'
+    scene = Scene.load(write_scene(tmp_path, SPEC.replace("[[spawn]]", turned)))
+    engine = open_engine(scene, Wave(scene), seed=3)
+    engine.send(Step(1))
+    while engine.tick():
+        pass
+    trace = engine.lanes[0].trace
+    engine.close()
+    with Viewport(scene) as viewport:
+        write_rrd(tmp_path / "trace.rrd", scene, trace, 1, viewport.seen)
+        lens = viewport.draw(Shot(trace, 1, 0, Camera(scene_camera="behind"), OverlayChoice(), 32, 24)).lens
+    found = Found(tmp_path / "trace.rrd")
+    (path,) = [each for each in found.paths() if each.startswith("/world/bodies/world/") and each.endswith("behind")]
+    cup = np.array([0.1, -0.2, 0.0])
+    ((u, v),) = lens.to_pixels(lens.camera_frame(cup[None]))
+    turn = matrix(found.column(path, "Transform3D:quaternion")[None][0])
+    x, y, z = turn.T @ (cup - found.column(path, "Transform3D:translation")[None][0])  # right, up, back
+    focal = found.column(path, "Pinhole:image_from_camera")[None][0][0]
+    assert (16 + focal * x / -z, 12 - focal * y / -z) == pytest.approx((u, v), abs=1e-3)
+    assert v < 11  # below the middle of the unturned picture, above that of this one
 
 
 def decoded(content: Sequence[int]) -> ImageArray:

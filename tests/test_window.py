@@ -107,12 +107,18 @@ class WindowUnderTest:
     def click(self, x: int, y: int) -> None:
         self._hands("mousemove", str(x), str(y), "sleep", "0.2", "mousedown", "1", "sleep", "0.1", "mouseup", "1")
 
-    def drag(self, x: int, y: int, to_x: int, to_y: int) -> None:
-        self._hands("mousemove", str(x), str(y), "sleep", "0.2", "mousedown", "1", "sleep", "0.1")
+    def hold(self, key: str) -> None:
+        self._hands("keydown", key)
+
+    def let_go(self, key: str) -> None:
+        self._hands("keyup", key)
+
+    def drag(self, x: int, y: int, to_x: int, to_y: int, button: int = 1) -> None:
+        self._hands("mousemove", str(x), str(y), "sleep", "0.2", "mousedown", str(button), "sleep", "0.1")
         for part in range(1, 6):
             at = (round(x + (to_x - x) * part / 5), round(y + (to_y - y) * part / 5))
             self._hands("mousemove", str(at[0]), str(at[1]), "sleep", "0.06")
-        self._hands("mouseup", "1")
+        self._hands("mouseup", str(button))
 
     def _hands(self, *words: str) -> str:
         return subprocess.run(
@@ -260,4 +266,38 @@ def test_lanes_in_one_window(window: WindowUnderTest) -> None:
     window.wait(lane=0)
     window.press("BackSpace")
     window.wait(trace="episode 2", lengths=[0, 0])
+    window.close()
+
+
+def test_dragging_typing_and_pushing(window: WindowUnderTest) -> None:
+    """Ctrl-drags move and push once each, numbers are taken on Enter, Ctrl+Z puts back, and what is typed in history
+    branches there."""
+    window.ready()
+    window.press("ctrl+9")
+    window.hold("ctrl")
+    window.drag(537, 352, 600, 400)
+    assert window.wait(events=["moved"])["marked"] == "block"
+    window.let_go("ctrl")
+    window.press("ctrl+z")
+    window.wait(events=["moved", "undone"])
+    window.press("Right")
+    window.wait(length=1)
+    window.press("Right")
+    window.wait(length=2)
+    window.hold("ctrl")
+    window.drag(530, 240, 600, 260, button=3)
+    window.let_go("ctrl")
+    assert window.wait(events=["moved", "undone", "pushed"], pushes=1)["marked"] != "block"
+    window.press("Left")
+    window.wait(step=1, head=False)
+    window.hold("ctrl")
+    window.click(537, 352)
+    window.let_go("ctrl")
+    window.wait(marked="block")
+    window.click(967, 323)
+    window.press("ctrl+a")
+    window.type("170")
+    window.press("Return")
+    branch = window.wait(trace="episode 1 / branch 1", length=1)
+    assert branch["events"] == ["moved", "undone", "moved"]
     window.close()

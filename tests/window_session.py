@@ -11,16 +11,21 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from recordings.saved_starts import SavedStarts
 from tests.swaying_policy import SwayingPolicy
 from viewer_app.camera_names import CameraMapping
 from viewer_app.chunking import FirstN
 from viewer_app.commands import Command, SetChunking
+from viewer_app.doctor.checkup import Order
+from viewer_app.doctor.finding import Finding
 from viewer_app.engine import Engine
 from viewer_app.exporting import VideoExporter
 from viewer_app.gui import Complain, Files, LaneStart, LoadProgress, PolicyLoading, Session, run
+from viewer_app.gui.contracts import Examination
 from viewer_app.headless import open_lanes
+from viewer_app.mending import Mends
 from viewer_app.scene import Scene
-from viewer_app.types import ActionChunk, CallProgress, Observation, Policy, PolicyInfo, Want, WhiskersError
+from viewer_app.types import ActionChunk, CallProgress, Observation, Policy, PolicyInfo, Positions, Want, WhiskersError
 from viewer_app.view import Frame, View
 
 
@@ -75,6 +80,15 @@ class Folder:
     def open(self, path: str) -> PolicyLoading | Session:
         raise WhiskersError(f"There is no checkpoint {path!r}.")
 
+    def load_checkpoint(self, source: str, mends: Mends) -> PolicyLoading:
+        raise WhiskersError(f"There is no checkpoint {source!r}.")
+
+    def look_at_files(self, order: Order, scene: Scene) -> tuple[Finding, ...]:
+        raise WhiskersError(f"There is no checkpoint {order.source!r}.")
+
+    def try_checkpoint(self, order: Order) -> Examination:
+        raise WhiskersError(f"There is no checkpoint {order.source!r}.")
+
     def make_exporter(self) -> VideoExporter:
         return VideoExporter()
 
@@ -95,6 +109,15 @@ class Folder:
 
     def remember_cameras(self, info: PolicyInfo, scene: Scene, mapping: CameraMapping, complain: Complain) -> None:
         return
+
+    def starts(self, scene: Scene) -> Sequence[str]:
+        return SavedStarts(scene, self._folder).names()
+
+    def save_start(self, scene: Scene, positions: Positions, name: str) -> Path:
+        return SavedStarts(scene, self._folder).save(positions, name)
+
+    def load_start(self, scene: Scene, name: str) -> Positions:
+        return SavedStarts(scene, self._folder).load(name)
 
     def new_file(self, name: str) -> Path:
         return self._folder / name
@@ -148,6 +171,9 @@ class Reporter:
             "lengths": [lane.length for lane in frame.lanes],
             "chunkings": [str(lane.settings.chunking) for lane in frame.view.lanes],
             "clock": frame.clock,
+            "events": [event.kind for event in frame.trace.events],
+            "marked": frame.focus.overlays.body,
+            "pushes": len(frame.trace.forces_at(frame.step)),
             "apart": bool(frame.comparison is not None and max(d.tip.max() for d in frame.comparison.divergences) > 10),
         }
         if now != self._last:

@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from viewer_app.command_line import Bench, Compare, Demo, Doctor, Export, Run, View, parse
+from viewer_app.command_line import Bench, Compare, Demo, Doctor, Export, Run, SceneCheck, SceneNew, View, parse
 from viewer_app.terminal import has_display, load_policy, new_folder, say, tell
 from viewer_app.types import WhiskersError
 
 if TYPE_CHECKING:
     from viewer_app.gui.contracts import Session
+    from viewer_app.mending import Mends
+    from viewer_app.scene import Scene
     from viewer_app.wiring import SessionFiles
 
 DONE, FOUND_PROBLEMS, WRONG_USAGE = 0, 1, 2
@@ -40,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _export(choice)
             case Doctor():
                 return _doctor(choice)
+            case SceneNew() | SceneCheck():
+                return _scene(choice)
             case Bench():
                 return _bench(choice)
             case _:
@@ -57,7 +61,7 @@ def _demo(choice: Demo) -> int:
         if not choice.headless:
             say("There is no display, so the demo runs without a window.")
         return _demo_headless(choice)
-    return _view_session(choice, choice.policy, "cpu", (), start_running=True)
+    return _view_session(choice, choice.policy, "cpu", (), start_running=True, start=None)
 
 
 def _view(choice: View) -> int:
@@ -65,7 +69,9 @@ def _view(choice: View) -> int:
     from viewer_app.dataset_command import shown_episode, shows_dataset
 
     if not shows_dataset(choice):
-        return _view_session(choice, choice.checkpoint, choice.device, choice.cameras, start_running=False)
+        return _view_session(
+            choice, choice.checkpoint, choice.device, choice.cameras, start_running=False, start=choice.start
+        )
     demonstration, asked = shown_episode(choice)
 
     def session(files: SessionFiles) -> Session:
@@ -109,7 +115,7 @@ def _compare(choice: Compare) -> int:
     def session(files: SessionFiles) -> Session:
         from viewer_app.scene import Scene
 
-        return files.compare_session(Scene.load(choice.scene), lanes, choice.seed, choice.cameras)
+        return files.compare_session(Scene.load(choice.scene), lanes, choice.seed, choice.cameras, choice.start)
 
     return _open_window(session, choice.device, choice.picture_megabytes)
 
@@ -125,16 +131,32 @@ def _need_display(instead: str) -> None:
         raise WhiskersError(f"There is no display to open a window on (DISPLAY names none that answers); {instead}.")
 
 
-def _view_session(choice: Demo | View, source: str, device: str, cameras: tuple[str, ...], start_running: bool) -> int:
+def _view_session(
+    choice: Demo | View, source: str, device: str, cameras: tuple[str, ...], start_running: bool, start: Path | None
+) -> int:
     def session(files: SessionFiles) -> Session:
         from recordings.folder import is_recording
         from viewer_app.scene import Scene
 
         if is_recording(Path(source)):
+            if start is not None:
+                raise WhiskersError("--start is for new episodes; a recording begins where it was recorded.")
             return files.recorded_session(Path(source))
-        return files.new_session(Scene.load(choice.scene), source, choice.seed or 0, start_running, cameras)
+        scene = Scene.load(choice.scene)
+        return files.new_session(scene, source, choice.seed or 0, start_running, cameras, start, _mends(choice, scene))
 
     return _open_window(session, device, choice.picture_megabytes)
+
+
+def _mends(choice: Demo | View, scene: Scene) -> Mends:
+    """What the command line mends of the checkpoint."""
+    from viewer_app.mending import Mends
+
+    if isinstance(choice, Demo) or not (choice.units or choice.joint or choice.statistics):
+        return Mends()
+    from viewer_app.diagnosis import parse_mends
+
+    return parse_mends(choice.units, choice.joint, choice.statistics, choice.checkpoint, scene)
 
 
 def _open_window(open_session: Callable[[SessionFiles], Session], device: str, picture_megabytes: int) -> int:
@@ -155,7 +177,13 @@ def _open_window(open_session: Callable[[SessionFiles], Session], device: str, p
 def _doctor(choice: Doctor) -> int:
     from viewer_app.doctor_command import doctor
 
-    return doctor(choice.checkpoint, choice.scene, choice.cameras, choice.device, not choice.no_load, choice.json)
+    return doctor(choice)
+
+
+def _scene(choice: SceneNew | SceneCheck) -> int:
+    from viewer_app.scene_command import check, new_scene
+
+    return new_scene(choice) if isinstance(choice, SceneNew) else check(choice)
 
 
 def _bench(choice: Bench) -> int:

@@ -34,7 +34,8 @@ def gap_between(one: FloatArray, other: FloatArray) -> Gap | None:
 
 
 def farthest(points: FloatArray) -> float:
-    """Largest distance of any point from the mean of all, 0 where there are none. Shape (P, 3) [m] to [mm]."""
+    """Largest distance of any known point from the mean of all, 0 where there are none. Shape (P, 3) [m] to [mm]."""
+    points = points[np.isfinite(points).all(axis=-1)]
     if not len(points):
         return 0.0
     return float(1000 * np.linalg.norm(points - points.mean(axis=0), axis=1).max())
@@ -67,7 +68,7 @@ def predictions_of(
     if not members:
         return Predictions((), np.zeros((0, paths.scene.n_action), np.float32), 0.0)
     rows = np.stack([chunk.actions[step - chunk.start] for chunk in members])
-    return Predictions(members, rows, farthest(paths.kinematics.path(rows, trace.snapshot(step), site)))
+    return Predictions(members, rows, farthest(paths.kinematics.path_of_each(rows, trace.snapshot(step), site)))
 
 
 @dataclass(frozen=True)
@@ -219,10 +220,10 @@ def effects_at(paths: Paths, trace: Trace, step: int, answers: Answers, site: in
     if answer is None:
         return ()
     scene, path_of = paths.scene, paths.kinematics.path_of
-    plain, last = path_of(answer.base, trace, site), scene.to_degrees(answer.base.actions[-1])
+    plain, last = path_of(answer.base, trace, site), scene.actions.to_shown(answer.base.actions[-1])
     found = []
     for name, chunk in answer.chunks.items():
-        gap = gap_between(path_of(chunk, trace, site), plain)
-        assert gap is not None
-        found.append(Effect(name, gap.end, gap.largest, scene.to_degrees(chunk.actions[-1]) - last))
+        # An environment may not have said anything yet.
+        gap = gap_between(path_of(chunk, trace, site), plain) or Gap(np.nan, np.nan, 0)
+        found.append(Effect(name, gap.end, gap.largest, scene.actions.to_shown(chunk.actions[-1]) - last))
     return tuple(found)

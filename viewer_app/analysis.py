@@ -18,7 +18,7 @@ from viewer_app.alternatives import (
 )
 from viewer_app.chunking import TemporalEnsemble
 from viewer_app.denoising import insight_of, settled_of
-from viewer_app.detectors import Thresholds, detect
+from viewer_app.detectors import Finding, Thresholds, detect, out_of_reach
 from viewer_app.divergence import LaneComparer
 from viewer_app.insight import (
     Comparison,
@@ -28,16 +28,19 @@ from viewer_app.insight import (
     Gap,
     MomentInsight,
     OcclusionInsight,
+    Reach,
     Settled,
 )
 from viewer_app.memory import Memory
 from viewer_app.paths import Paths
+from viewer_app.placing import positions_of
 from viewer_app.questions import Answers, Attention, Denoising, Occlusion, cell_label
 from viewer_app.ranges import RangeReader
 from viewer_app.scene import Scene
 from viewer_app.smoothness import Seam, smoothness_of
+from viewer_app.task import PROGRESS_SIZE
 from viewer_app.trace import Trace
-from viewer_app.tracking import tracking_of
+from viewer_app.tracking import Tracking, tracking_of
 from viewer_app.types import ActionChunk, Float32Array, FloatArray, frozen
 from viewer_app.view import OverlayChoice
 
@@ -46,7 +49,7 @@ _CHUNKS = 20_000
 _DENOISED = 256
 """Of how many chunks all about their denoising is remembered."""
 _CUT = 0.01
-"""A command that is this much past an actuator's limit is cut off; below it is rounding. [deg]"""
+"""A command that is this much past a limit is cut off; below it is rounding. [deg, mm, or the action's own unit]"""
 _ATTENTION = "attention:"
 """What a chunk's extras call the attention to one camera begins so."""
 
@@ -71,26 +74,48 @@ class Analyst:
             length: At most len(trace).
             thresholds: When the detectors speak.
         """
+        self._paths.know(trace)
         # An episode without a policy has no actions, and no columns for them.
         actions = np.asarray(trace.column("action", length), np.float32).reshape(-1, self._scene.n_action)
-        angles = self._scene.to_degrees(actions)
-        states = self._scene.to_degrees(np.asarray(trace.column("state", length), np.float32))
+        shown = self._scene.actions.to_shown(actions)
         tips = np.asarray(trace.column("tip", length), np.float64)
         boundaries = [chunk.arrived for chunk in trace.chunks[1:] if chunk.arrived < length]
+        reach = self._paths.reach.of(trace, length)
         return EpisodeInsight(
             trace=trace,
             length=length,
-            smoothness=smoothness_of(angles, tips, boundaries),
+            smoothness=smoothness_of(shown[:, self._scene.actions.leading], tips, boundaries),
             seams=self._seams_of(trace, length),
-            tracking=tuple(tracking_of(angles[:, joint], states[:, joint]) for joint in range(angles.shape[1])),
-            findings=tuple(detect(self._scene, trace, length, thresholds)),
+            tracking=self._tracking_of(trace, length, shown),
+            findings=self._findings_of(trace, length, thresholds, reach),
             settled=self._settled_of(trace, length),
             ranges=self._ranges.of(trace, length),
+            reach=reach,
         )
+
+    def _findings_of(
+        self, trace: Trace, length: int, thresholds: Thresholds, reach: Reach | None
+    ) -> tuple[Finding, ...]:
+        found = detect(self._scene, trace, length, thresholds)
+        if reach is not None:
+            found += out_of_reach(reach.position, reach.orientation, reach.missed, reach.failed)
+        return tuple(sorted(found, key=lambda finding: finding.step))
+
+    def _tracking_of(self, trace: Trace, length: int, commanded: FloatArray) -> tuple[Tracking, ...]:
+        if not self._scene.measures_commands:
+            return ()
+        measured = self._scene.states.to_shown(np.asarray(trace.column("state", length), np.float32))
+        return tuple(tracking_of(commanded[:, i], measured[:, i]) for i in range(commanded.shape[1]))
 
     def comparison(self, lanes: Sequence[tuple[Trace, int]], step: int) -> Comparison:
         """Figures about lanes beside each other. See `divergence.LaneComparer.compare`."""
+        for trace, _ in lanes:
+            self._paths.know(trace)
         return self._lanes.compare(lanes, step)
+
+    def close(self) -> None:
+        """Free what it simulates with."""
+        self._paths.close()
 
     def _settled_of(self, trace: Trace, length: int) -> tuple[Settled, ...]:
         """Of the trace's own chunks, in order: which of them carry their denoising was the person's choice."""
@@ -116,8 +141,8 @@ class Analyst:
     def _seam(self, trace: Trace, old: ActionChunk, new: ActionChunk) -> Seam:
         at = new.arrived
         rows = np.stack([old.actions[at - old.start], new.actions[new.delay]])
-        before, after = self._scene.to_degrees(rows)
-        one, other = self._paths.kinematics.path(rows, trace.snapshot(at))
+        before, after = self._scene.actions.to_shown(rows)
+        one, other = self._paths.kinematics.path_of_each(rows, trace.snapshot(at))
         return Seam(at, frozen(after - before), float(1000 * np.linalg.norm(other - one)))
 
     def moment(self, trace: Trace, length: int, step: int, choice: OverlayChoice, answers: Answers) -> MomentInsight:
@@ -130,6 +155,7 @@ class Analyst:
             choice: Says the root and the coefficient of a what-if ensemble; the rest does not matter.
             answers: What the policy answered when it was asked.
         """
+        self._paths.know(trace)
         paths, site = self._paths, self._paths.site_of(choice.root)
         plan = trace.plan(step)
         said = predictions_of(trace.chunks_in_force(step), paths, trace, step, site)
@@ -152,6 +178,8 @@ class Analyst:
             attention=_attention(trace, step, answers),
             saturated=self._saturated(plan[0]) if plan is not None else (),
             denoising=self._denoising(trace, step, answers, site),
+            positions=positions_of(self._scene, trace.snapshot(step)[PROGRESS_SIZE:]),
+            began=positions_of(self._scene, trace.snapshot(0)[PROGRESS_SIZE:]),
         )
 
     def _denoising(self, trace: Trace, step: int, answers: Answers, site: int) -> DenoisingInsight | None:
@@ -162,7 +190,7 @@ class Analyst:
 
     def _physics(self, trace: Trace, step: int, plan: Float32Array, site: int) -> Gap | None:
         snapshot = trace.snapshot(step)
-        rolled = self._paths.rollout.path(plan, snapshot, site)
+        rolled = self._paths.rollout.path(plan, snapshot, site, trace.forces_from(step, len(plan)))
         return gap_between(self._paths.kinematics.path(plan, snapshot, site), rolled[1:])
 
     def _executed(self, trace: Trace, step: int, site: int) -> tuple[Gap | None, Gap | None]:
@@ -176,7 +204,7 @@ class Analyst:
         snapshot = trace.snapshot(begin)
         taken = self._paths.kinematics.executed(trace, begin + 1, step + 1, site)
         commanded = self._paths.kinematics.path(plan[: step - begin], snapshot, site)
-        rolled = self._paths.rollout.path(plan, snapshot, site)
+        rolled = self._paths.rollout.path(plan, snapshot, site, trace.forces_from(begin, len(plan)))
         return gap_between(commanded, taken), gap_between(rolled[1:], taken)
 
     def _ensemble(
@@ -213,9 +241,7 @@ class Analyst:
         return MappingProxyType(found)
 
     def _saturated(self, action: Float32Array) -> tuple[bool, ...]:
-        scene = self._scene
-        cut = np.abs(scene.to_degrees(action) - np.rad2deg(scene.to_control(action)))
-        return tuple(bool(each > _CUT) for each in cut)
+        return tuple(bool(each > _CUT) for each in np.abs(self._scene.actions.cut(action)))
 
 
 def _key(trace: Trace, length: int, step: int, choice: OverlayChoice, answers: Answers) -> object:

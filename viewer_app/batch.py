@@ -14,14 +14,17 @@ from PIL import Image
 from recordings.folder import LaneSnippet
 from recordings.recorder import Recorder
 from recordings.video import open_video
-from viewer_app.commands import SetStops, SetWant
+from viewer_app.commands import SetStart, SetStops, SetWant
+from viewer_app.gym_exactness import exactness_of
+from viewer_app.gym_moments import Exactness
+from viewer_app.gym_world import GymWorld
 from viewer_app.headless import Episode, open_lanes, run_lanes
 from viewer_app.lane_settings import LaneCommand
 from viewer_app.render import Shot, Viewport
 from viewer_app.scene import Scene
 from viewer_app.summary import EpisodeResult
 from viewer_app.trace import Trace
-from viewer_app.types import ImageArray, Policy, Want, WhiskersError
+from viewer_app.types import ImageArray, Policy, Positions, Want, WhiskersError
 from viewer_app.view import OverlayChoice, Snippet, camera_presets
 
 PICTURE = (960, 540)
@@ -75,12 +78,13 @@ class Batch:
     def __exit__(self, *_: object) -> None:
         self._engine.close()
 
-    def run(self, seed: int, name: str = "") -> tuple[LaneRun, ...]:
+    def run(self, seed: int, name: str = "", start: Positions | None = None) -> tuple[LaneRun, ...]:
         """Run and record the episode of a seed, one recording for all lanes.
 
         Args:
             seed: Of the episode.
             name: Name of the recording's folder; empty is `seed-<seed>`.
+            start: Where it begins in all lanes; None leaves it to the seed.
 
         Raises:
             WhiskersError: If the recording cannot be begun, or a lane cannot take even its first step.
@@ -92,7 +96,8 @@ class Batch:
             def watch() -> None:
                 recorder.offer([LaneSnippet(Snippet(each.trace, len(each.trace)), i) for i, each in enumerate(lanes)])
 
-            episodes = run_lanes(self._engine, seed, self._setups, watch)
+            setups = [(*setup, SetStart(start)) for setup in self._setups or [()] * len(lanes)]
+            episodes = run_lanes(self._engine, seed, setups, watch)
         # A batch looks at one episode at a time; the earlier ones are on the disk.
         for lane in lanes:
             lane.earlier = ()
@@ -104,10 +109,24 @@ class Batch:
                 self._complain(sentence)
         return tuple(LaneRun(_result(episode, folder), episode.trace) for episode in episodes)
 
+    def exactness(self) -> Exactness | None:
+        """How exactly the scene's environment can be rewound, measured now; None of a scene without one."""
+        world = self._engine.lanes[0].world
+        return exactness_of(world) if isinstance(world, GymWorld) else None
+
 
 def _result(episode: Episode, folder: Path) -> EpisodeResult:
     latencies = tuple(chunk.latency for chunk in episode.trace.chunks)
-    return EpisodeResult(episode.seed, episode.outcome, episode.success, episode.steps, str(folder), latencies)
+    start = episode.trace.settings_at(0).start
+    return EpisodeResult(
+        episode.seed,
+        episode.outcome,
+        episode.success,
+        episode.steps,
+        str(folder),
+        latencies,
+        "" if start is None else start.name,
+    )
 
 
 def film(

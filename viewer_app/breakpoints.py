@@ -25,6 +25,6 @@ class Breakpoints:
     distance: float | None = None
     """When the gripper comes nearer to the task's object than this. [mm]"""
     detectors: frozenset[str] = frozenset()
-    """When one of these detectors, keys of `DETECTORS`, finds something new."""
+    """When one of these detectors, of `detectors.detector_names`, finds something new."""
     thresholds: Thresholds = field(default_factory=Thresholds)
     """Of the detectors."""

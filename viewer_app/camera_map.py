@@ -13,7 +13,6 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -175,6 +174,9 @@ def as_read(picture: ImageArray, height: int, width: int) -> ImageArray:
     if picture.shape[:2] == (height, width):
         return picture
     grows = height > picture.shape[0] or width > picture.shape[1]
+    # Imported where pictures are resized: the window, which waits for this module, starts without it.
+    import cv2
+
     resized = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR if grows else cv2.INTER_AREA)
     return np.asarray(resized, np.uint8)
 
@@ -277,6 +279,8 @@ def _added(first: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np
     rows, columns = first.shape[1:]
     if other.shape != first.shape:
         share = np.float32(other[0].size / first[0].size)  # what a cell is worth on the coarser or finer grid
+        import cv2
+
         other = np.stack([share * cv2.resize(each, (columns, rows)) for each in other]).astype(np.float32)
     return frozen(first + other)
 

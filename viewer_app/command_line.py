@@ -20,8 +20,10 @@ Cameras = Annotated[
     tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(name="camera", metavar="CHECKPOINT_CAMERA=SCENE_CAMERA")
 ]
 Joints = Annotated[
-    tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(name="joint", metavar="DATASET_JOINT=SCENE_JOINT")
+    tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(name="joint", metavar="THEIR_JOINT=SCENE_JOINT")
 ]
+Units = Annotated[str, tyro.conf.arg(metavar="state=UNIT,action=UNIT")]
+Statistics = Annotated[str | None, tyro.conf.arg(metavar="DATASET_OR_FILE")]
 Names = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")]
 Checkpoint = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="CHECKPOINT")]
 
@@ -56,6 +58,9 @@ class View:
     seed: int | None = None
     """Of the first episode. Of a dataset's episode: where the objects are put, which a dataset does not say; by default
     those of the dataset where Whiskers wrote it. 0 otherwise."""
+    start: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Begin every episode at these positions of objects and joints, saved in the Objects tab, instead of where the seed
+    puts them. The seed still decides the policy's random numbers."""
     dataset: str | None = None
     """Show the checkpoint's chunks over an episode of this LeRobotDataset (teacher-forced), with the two replays."""
     episode: int | None = None
@@ -66,7 +71,12 @@ class View:
     """Show the checkpoint this camera of the scene in place of one of its own, or none; of a dataset: which camera of
     the scene one of its own stands for. May be given several times."""
     joint: Joints = ()
-    """Which joint of the scene a dataset's joint of another name is. May be given several times."""
+    """Which joint of the scene one of the checkpoint's is, by its name there or its number from 0; of a dataset: one of
+    another name. May be given several times."""
+    units: Units = ""
+    """The checkpoint's own units, where they are not the scene's: radians, degrees or range_100."""
+    statistics: Statistics = None
+    """Scale by the statistics of this dataset (a folder) or file instead of the checkpoint's own."""
     device: str = "cpu"
     """Where the policy runs, in torch's words."""
     picture_megabytes: int = 256
@@ -85,6 +95,9 @@ class Run:
     """How many."""
     seed: int = 1000
     """Of the first episode; the following ones count up."""
+    start: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE ...")] = ()
+    """Begin the episodes at these positions of objects and joints, saved in the Objects tab, instead of where the seed
+    puts them. The seed still decides the policy's random numbers. Of several files each gets all episodes."""
     out: Path | None = None
     """Folder for the recordings and summary.json. By default a new one under out/."""
     n_action_steps: int | None = None
@@ -121,7 +134,12 @@ class Run:
     stride: int = 1
     """With --on-dataset: ask at every so many frames."""
     joint: Joints = ()
-    """With --on-dataset: which joint of the scene a dataset's joint of another name is. May be given several times."""
+    """Which joint of the scene one of the checkpoint's is, by its name there or its number from 0; with --on-dataset:
+    one of the dataset's, of another name. May be given several times."""
+    units: Units = ""
+    """The checkpoint's own units, where they are not the scene's: radians, degrees or range_100."""
+    statistics: Statistics = None
+    """Scale by the statistics of this dataset (a folder) or file instead of the checkpoint's own."""
     cameras: Cameras = ()
     """Show the checkpoint this camera of the scene in place of one of its own, or none; with --on-dataset: which camera
     of the scene one of the dataset's stands for. May be given several times."""
@@ -150,6 +168,9 @@ class Compare:
     """Built-in scene, or the path of a scene's text file."""
     seed: int = 1000
     """Of the first episode; with --episodes the following ones count up."""
+    start: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Begin every episode in all lanes at these positions of objects and joints, saved in the Objects tab,
+    instead of where the seed puts them. The seed still decides the policy's random numbers."""
     episodes: int | None = None
     """Run this many seeds in all lanes without a window, and say what they tell: success rates, the 2x2 table,
     McNemar's exact test. Without it the window opens."""
@@ -250,12 +271,53 @@ class Doctor:
     """Read the files only: no weight is loaded and nothing is tried."""
     cameras: Cameras = ()
     """Show the checkpoint this camera of the scene in place of one of its own, or none. May be given several times."""
+    units: Units = ""
+    """The checkpoint's own units, where they are not the scene's: radians, degrees or range_100."""
+    joint: Joints = ()
+    """Which joint of the scene one of the checkpoint's is, by its name there or its number from 0. May be given several
+    times; state.NAME=... and action.NAME=... say it of one of them."""
+    statistics: Statistics = None
+    """Scale by the statistics of this dataset (a folder) or file instead of the checkpoint's own."""
+    prompt: str | None = None
+    """What the policy is told to do, instead of the scene's prompt (policies that read one)."""
+    xray: bool = False
+    """Also tell what each step of the processors does to the numbers, at the first moment of an episode."""
     device: str = "cpu"
     """Where the policy is tried, in torch's words."""
     json: bool = False
     """Print exactly one JSON object on stdout."""
 
 
+@dataclass(frozen=True)
+class SceneNew:
+    """Draft the text file of a scene from a robot's MJCF: joints, actuators, cameras and sites as they are found, each
+    guess with what else there was to choose from. It is checked at once."""
+
+    robot: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="ROBOT.xml")]
+    """The MJCF of the robot and what is around it. It stays as it is."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Where scene.toml is written. By default beside the MJCF."""
+    site_on: Annotated[str, tyro.conf.arg(metavar="BODY")] = ""
+    """For a model without a site: write a copy of the MJCF too, with a site on this body, where whiskers start."""
+    site_at: Annotated[tuple[float, float, float], tyro.conf.arg(metavar="X Y Z")] = (0.0, 0.0, 0.0)
+    """With --site-on: where, in the body's frame. [m]"""
+    force: bool = False
+    """Replace what has the name already."""
+    json: bool = False
+    """Print exactly one JSON object on stdout."""
+
+
+@dataclass(frozen=True)
+class SceneCheck:
+    """Say what is wrong with a scene: with its text file, its model, and what happens when it is tried."""
+
+    scene: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="SCENE")]
+    """A scene's text file or folder, a built-in scene, or gym:ID."""
+    json: bool = False
+    """Print exactly one JSON object on stdout."""
+
+
+SceneChoice = Annotated[SceneNew, tyro.conf.subcommand("new")] | Annotated[SceneCheck, tyro.conf.subcommand("check")]
 Choice = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[View, tyro.conf.subcommand("view")]
@@ -263,11 +325,14 @@ Choice = (
     | Annotated[Compare, tyro.conf.subcommand("compare")]
     | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
+    | Annotated[
+        SceneChoice, tyro.conf.subcommand("scene", description="Draft a scene from a robot's MJCF, or check a scene.")
+    ]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
 )
 
 
-def parse(arguments: Sequence[str]) -> Demo | View | Run | Compare | Export | Doctor | Bench:
+def parse(arguments: Sequence[str]) -> Demo | View | Run | Compare | Export | Doctor | SceneNew | SceneCheck | Bench:
     """What the arguments ask for. For --help it is printed, and the program ends.
 
     Raises:

@@ -5,13 +5,14 @@ Looking elsewhere is not here: moving through an episode changes the `view.Focus
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from viewer_app.blinding import Blind
 from viewer_app.breakpoints import Breakpoints
 from viewer_app.chunking import Chunking
 from viewer_app.questions import Question
-from viewer_app.types import Guidance, Policy, Want
+from viewer_app.types import Guidance, Policy, Pose, Positions, Want
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,69 @@ class MoveObject:
     position: tuple[float, float, float]
     """[m]"""
     yaw: float = 0.0
-    """[rad]"""
+    """About the vertical. [rad]"""
     lane: int | None = None
+    quaternion: tuple[float, float, float, float] | None = None
+    """How it is turned instead: w, x, y, z."""
+
+    @property
+    def pose(self) -> Pose:
+        upright = (math.cos(self.yaw / 2), 0.0, 0.0, math.sin(self.yaw / 2))
+        return Pose(self.position, upright if self.quaternion is None else self.quaternion)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Put objects and joints somewhere before the next step, all at once."""
+
+    positions: Positions
+    lane: int | None = None
+
+
+@dataclass(frozen=True)
+class UndoMove:
+    """Put back what was moved or placed last. If steps were taken since, it branches from the step of the move."""
+
+    lane: int | None = 0
+
+
+@dataclass(frozen=True)
+class SetStart:
+    """Where episodes begin from the next reset on, whatever their seed; None leaves it to the seed again."""
+
+    positions: Positions | None
+    lane: int | None = None
+
+
+@dataclass(frozen=True)
+class Push:
+    """Push a body from the next step on."""
+
+    body: str
+    force: tuple[float, float, float]
+    """In the world frame, at the body's centre of mass. [N]"""
+    steps: int = 10
+    """How long. [control steps]"""
+    torque: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """In the world frame. [N m]"""
+    lane: int | None = None
+
+
+@dataclass(frozen=True)
+class StopPushing:
+    """End all pushes now."""
+
+    lane: int | None = None
+
+
+@dataclass(frozen=True)
+class At:
+    """Do something at a moment. Where that is not the head of what is written, branch there first."""
+
+    trace: str
+    step: int
+    what: MoveObject | Place | Push
+    """`lane` says in which lane."""
 
 
 @dataclass(frozen=True)
@@ -206,6 +268,12 @@ Command = (
     | SetBlinding
     | SetPrompt
     | MoveObject
+    | Place
+    | UndoMove
+    | SetStart
+    | Push
+    | StopPushing
+    | At
     | UsePolicy
     | SetStops
     | SetBreakpoints

@@ -12,6 +12,7 @@ from viewer_app.lane_spec import LaneSpec, parse_lane
 from viewer_app.paired_summary import PairedLane, PairedSummary, write_pairs
 from viewer_app.scene import Scene
 from viewer_app.shown_cameras import fitted_lanes
+from viewer_app.start_positions import read_start
 from viewer_app.summary import EpisodeResult, Summary
 from viewer_app.terminal import batch_bar, load_policy, new_folder, say, tell, write_summary
 from viewer_app.types import Policy, PolicyInfo, WhiskersError
@@ -53,6 +54,7 @@ def compare_episodes(choice: Compare, lanes: Sequence[LaneSpec], count: int) -> 
         WhiskersError: If it cannot be meant so, cannot be run, or its results cannot be written.
     """
     scene = Scene.load(choice.scene)
+    start = None if choice.start is None else read_start(choice.start, scene)
     policies = _load(lanes, choice.device)
     _check_sizes(lanes, [policy.info for policy in policies])
     policies = fitted_lanes(policies, scene, choice.cameras, say)
@@ -63,7 +65,7 @@ def compare_episodes(choice: Compare, lanes: Sequence[LaneSpec], count: int) -> 
         try:
             with Batch(scene, policies, out, bar.complain, setups) as batch:
                 for seed in range(choice.seed, choice.seed + count):
-                    results.append(tuple(ran.result for ran in batch.run(seed)))
+                    results.append(tuple(ran.result for ran in batch.run(seed, start=start)))
                     bar.advance(successes=_tally(results))
         except KeyboardInterrupt:
             bar.complain(f"Interrupted after {len(results)} of {count} seeds.")
@@ -74,7 +76,7 @@ def compare_episodes(choice: Compare, lanes: Sequence[LaneSpec], count: int) -> 
         tell(text)
     else:
         tell(summary.to_text())
-        if scene.spec.task.rule == "none":
+        if not scene.spec.environment and scene.spec.task.rule == "none":
             tell(f"Scene {scene.name} has no success rule, so no episode can count as a success.")
         tell(f"\nrecordings, summary.json and pairs.csv (one line a seed) are in {out}")
     return _DONE if len(results) == count else _INTERRUPTED

@@ -51,7 +51,7 @@ def shows_dataset(choice: View) -> bool:
     recorded = is_recording(Path(choice.checkpoint))
     if not recorded and (is_dataset(choice.checkpoint) or choice.episode is not None):
         return True
-    wrong = given(choice, ("episode", "joint", "stride"))
+    wrong = given(choice, ("episode", "stride"))
     if wrong:
         raise WhiskersError(f"{', '.join(wrong)} is about an episode of a dataset; name one with --dataset.")
     return False
@@ -65,6 +65,11 @@ def shown_episode(choice: View) -> tuple[Demonstration, Trace | None]:
     """
     if choice.dataset is None and given(choice, ("stride",)):
         raise WhiskersError("--stride says at how many frames a checkpoint is asked; name it, and --dataset.")
+    if choice.start is not None:
+        raise WhiskersError("--start is for new episodes; the episode of a dataset begins where it was recorded.")
+    mends = given(choice, ("units", "statistics"))
+    if mends:
+        raise WhiskersError(f"{' and '.join(mends)} mends a checkpoint that drives; leave it out with a dataset.")
     scene = Scene.load(choice.scene)
     source = choice.checkpoint if choice.dataset is None else choice.dataset
     demonstration = open_dataset(source).open(choice.episode or 0, scene, choice.cameras, choice.joint)

@@ -51,9 +51,9 @@ class Demonstration:
     fps: float
     """Frames per second. [Hz]"""
     states: Float32Array
-    """Measured joint positions, in scene units and the order of the scene's joints. Shape (T, n)."""
+    """Proprioception, such as measured joint positions, in scene units and the scene's order. Shape (T, m)."""
     actions: Float32Array
-    """Commanded joint positions, likewise. Shape (T, n)."""
+    """What was commanded, likewise. Shape (T, n)."""
     tasks: tuple[str, ...]
     """The prompt at each frame. Length T."""
     cameras: Mapping[str, tuple[int, int]]

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise, takewhile
 
 import numpy as np
+from numpy.typing import NDArray
 
+from viewer_app.channels import Channels
 from viewer_app.scene import Scene
 from viewer_app.trace import Trace
 from viewer_app.types import ActionChunk, FloatArray
@@ -19,14 +21,16 @@ from viewer_app.types import ActionChunk, FloatArray
 
 @dataclass(frozen=True)
 class Thresholds:
-    """When a detector speaks."""
+    """When a detector speaks. What slides is in [mm] where what turns is in [deg]."""
 
     flat_chunk: float = 1.0
     """A chunk is flat if no joint's rows span more than this. [deg]"""
     same_chunk: float = 0.5
-    """Two chunks are the same if no row of any joint differs by more than this. [deg]"""
+    """Two chunks are the same if no row of any joint differs by more than this. [deg] Where actions are no positions,
+    a policy may well ask for the same change twice: only chunks that are equal to the bit are the same there."""
     moved_state: float = 5.0
-    """... although the joints moved by at least this between the two calls. [deg]"""
+    """... although the joints moved by at least this between the two calls. [deg] Where the state is not of joints, the
+    end effector. [mm]"""
     stall_distance: float = 2.0
     """The gripper stalls if it stays within this radius. [mm]"""
     stall_steps: int = 60
@@ -36,7 +40,8 @@ class Thresholds:
     ordinary episode of six joints and 300 steps crosses it five times by chance, with 4 once in nine episodes; a home
     pose is often past 3, because training data begin there and are elsewhere most of the time."""
     saturation: float = 0.5
-    """A command is saturated if the actuator's limit cuts off more than this. [deg]"""
+    """A command is saturated if the actuator's limit cuts off more than this. [deg] Of what an environment takes,
+    where that has no unit. [% of its range]"""
     gripper_swing: float = 15.0
     """A gripper reversal counts if the command swings by at least this share of its range. [%]"""
     gripper_reversals: int = 4
@@ -63,26 +68,54 @@ def detect(scene: Scene, trace: Trace, length: int, thresholds: Thresholds) -> l
 
 
 def flat_chunk(scene: Scene, trace: Trace, length: int, thresholds: Thresholds) -> list[Finding]:
-    """Chunks that ask for no motion: the policy has nothing to say, or its output is scaled away."""
+    """Chunks that ask for no motion: the policy has nothing to say, or its output is scaled away. Where actions are no
+    positions, a chunk of equal rows asks for a steady motion, and nothing is found."""
+    if not _are_positions(scene):
+        return []
     found = []
     for chunk in _chunks(trace, length):
-        span = float(np.ptp(scene.to_degrees(chunk.actions), axis=0).max())
+        span = float(scene.actions.amounts(np.ptp(scene.actions.to_shown(chunk.actions), axis=0)).max())
         if len(chunk) > 1 and span <= thresholds.flat_chunk:
-            found.append(Finding(chunk.arrived, "flat chunk", f"the chunk spans only {span:.2f} deg"))
+            text = f"the chunk spans only {span:.2f} {_unit_words(scene.actions)}"
+            found.append(Finding(chunk.arrived, "flat chunk", text))
     return found
 
 
 def same_chunk(scene: Scene, trace: Trace, length: int, thresholds: Thresholds) -> list[Finding]:
     """Chunks equal, row for row, to the one before although the robot has moved: the observation is ignored."""
     found = []
-    states = scene.to_degrees(_state(trace, length))
+    of_joints = scene.spec.state.kind == "joints"
+    if of_joints:
+        mover, unit, at = "joints", _unit_words(scene.states), scene.states.to_shown(_state(trace, length))
+    else:
+        mover, unit, at = "gripper", "mm", 1000 * np.asarray(trace.column("tip", length), np.float64)
+    positions = _are_positions(scene)
     for before, chunk in pairwise(_chunks(trace, length)):
-        moved = float(np.abs(states[chunk.start] - states[before.start]).max())
-        differs = float(np.abs(scene.to_degrees(chunk.actions) - scene.to_degrees(before.actions)).max())
-        if differs <= thresholds.same_chunk and moved >= thresholds.moved_state:
-            text = f"rows differ by {differs:.2f} deg from the chunk before although the joints moved {moved:.1f} deg"
+        away = at[chunk.start] - at[before.start]
+        moved = float(np.abs(away).max() if of_joints else np.linalg.norm(away))
+        if moved < thresholds.moved_state:
+            continue
+        if positions:
+            apart = scene.actions.to_shown(chunk.actions) - scene.actions.to_shown(before.actions)
+            differs = float(scene.actions.amounts(apart).max())
+            same, text = differs <= thresholds.same_chunk, f"rows differ by {differs:.2f} {_unit_words(scene.actions)}"
+        else:
+            same, text = np.array_equal(chunk.actions, before.actions), "no number differs"
+        if same:
+            text += f" from the chunk before although the {mover} moved {moved:.1f} {unit}"
             found.append(Finding(chunk.arrived, "ignores the observation", text))
     return found
+
+
+def _are_positions(scene: Scene) -> bool:
+    """Whether actions say where to be: a chunk of equal rows asks for no motion."""
+    action = scene.spec.action
+    return action.kind == "joints" or (action.kind == "end_effector" and not action.relative)
+
+
+def _unit_words(channels: Channels) -> str:
+    """All units that are shown."""
+    return " or ".join(dict.fromkeys(unit for unit in channels.shown_units if unit))
 
 
 def stall(scene: Scene, trace: Trace, length: int, thresholds: Thresholds) -> list[Finding]:
@@ -124,7 +157,7 @@ def _stay(points: FloatArray, radius: float, steps: int) -> int:
 
 
 def unusual_state(scene: Scene, trace: Trace, length: int, thresholds: Thresholds) -> list[Finding]:
-    """Joints farther from the training mean than the checkpoint's statistics make likely. One finding a spell."""
+    """States farther from the training mean than the checkpoint's statistics make likely. One finding a spell."""
     scale = trace.policy.state_scale if trace.policy is not None else None
     if scale is None or scale.kind != "mean_std":
         return []
@@ -132,39 +165,47 @@ def unusual_state(scene: Scene, trace: Trace, length: int, thresholds: Threshold
     found = []
     for step in _beginnings(np.asarray((sigma > thresholds.state_sigma).any(axis=1), np.bool_)):
         joint = int(sigma[step].argmax())
-        text = f"{scene.joint_names[joint]} is {sigma[step, joint]:.1f} standard deviations from the training mean"
+        text = f"{scene.state_names[joint]} is {sigma[step, joint]:.1f} standard deviations from the training mean"
         found.append(Finding(step, "out-of-distribution state", text))
     return found
 
 
 def saturation(scene: Scene, trace: Trace, length: int, thresholds: Thresholds) -> list[Finding]:
-    """Commands that an actuator's limit cuts off. One finding a spell."""
+    """Commands that an actuator's limit cuts off, or outside what an environment takes. One finding a spell."""
     actions = np.asarray(trace.column("action", length), np.float32)
     if not len(actions):
         return []
-    cut = np.abs(scene.to_degrees(actions) - np.rad2deg(scene.to_control(actions)))
+    channels = scene.actions
+    cut = np.abs(channels.cut(actions))
+    has_unit = np.array(channels.shown_units) != ""
+    # Infinite where there is no limit.
+    least = np.where(has_unit, thresholds.saturation, thresholds.saturation / 100 * np.diff(channels.reach, axis=0)[0])
     found = []
-    for step in _beginnings((cut > thresholds.saturation).any(axis=1)):
-        joint = int(cut[step].argmax())
-        text = f"{scene.joint_names[joint]} is commanded {cut[step, joint]:.1f} deg past its limit"
+    for step in _beginnings(np.asarray((cut > least).any(axis=1), np.bool_)):
+        over = np.where(cut[step] > least, cut[step], 0.0)
+        # What has no unit is compared as a share of its range.
+        number = int((over / np.where(has_unit, 1.0, least)).argmax())
+        size = f"{over[number]:.1f} {channels.shown_units[number]}" if has_unit[number] else f"{over[number]:.3g}"
+        text = f"{channels.names[number]} is commanded {size} past its limit"
         found.append(Finding(step, "action saturation", text))
     return found
 
 
 def oscillating_gripper(scene: Scene, trace: Trace, length: int, thresholds: Thresholds) -> list[Finding]:
     """A gripper that is told to open and close again and again."""
-    grippers = [i for i, joint in enumerate(scene.spec.joints) if joint.unit == "range_0_100"]
+    grippers = scene.actions.grippers
     actions = np.asarray(trace.column("action", length), np.float64)
     if not len(actions):
         return []
     found: list[Finding] = []
-    for joint in grippers:
-        turns = _reversals(actions[:, joint], thresholds.gripper_swing)
+    opening = scene.actions.opening(np.asarray(actions, np.float32))
+    for number, joint in enumerate(grippers):
+        turns = _reversals(opening[:, number], thresholds.gripper_swing)
         many = thresholds.gripper_reversals
         last = -thresholds.gripper_steps
         for first, final in zip(turns, turns[many - 1 :], strict=False):
             if final - first <= thresholds.gripper_steps and first - last >= thresholds.gripper_steps:
-                text = f"{scene.joint_names[joint]} reverses {many} times in {final - first} steps"
+                text = f"{scene.action_names[joint]} reverses {many} times in {final - first} steps"
                 found.append(Finding(first, "oscillating gripper", text))
                 last = first
     return found
@@ -175,6 +216,38 @@ def success_at_start(scene: Scene, trace: Trace, length: int, thresholds: Thresh
     if trace.outcome(0) == "success":
         return [Finding(0, "success at step 0", "the episode counts as a success before anything happened")]
     return []
+
+
+OUT_OF_REACH = "out of reach"
+"""Name of what `out_of_reach` finds. It needs inverse kinematics, and so is none of `DETECTORS`."""
+
+
+def detector_names(scene: Scene) -> tuple[str, ...]:
+    """Of all that is looked for in a scene."""
+    reach = (OUT_OF_REACH,) if scene.spec.action.kind == "end_effector" else ()
+    return (*DETECTORS, *reach)
+
+
+def out_of_reach(
+    position: FloatArray, orientation: FloatArray, missed: NDArray[np.bool_], failed: NDArray[np.bool_]
+) -> list[Finding]:
+    """End-effector targets that the joints could not meet: one finding for positions, one for orientations alone.
+
+    Args:
+        position, orientation: By how much each step's target was missed. Shapes (steps,). [mm], [deg]
+        missed: Whether that is too much in position. Shape (steps,).
+        failed: Whether it is in position or in orientation. Shape (steps,).
+    """
+    found = []
+    turned = failed & ~missed
+    for steps, by, words in (
+        (missed, position, "the target was out of reach by up to {:.0f} mm"),
+        (turned, orientation, "the end effector could not be turned as asked, by up to {:.0f} deg,"),
+    ):
+        if steps.any():
+            text = f"{words.format(by[steps].max())} in {steps.sum()} of {len(steps)} steps"
+            found.append(Finding(int(np.argmax(steps)), OUT_OF_REACH, text))
+    return found
 
 
 Detector = Callable[[Scene, Trace, int, Thresholds], Sequence[Finding]]

@@ -6,9 +6,8 @@ import mujoco
 import numpy as np
 
 from viewer_app.scene import Scene
-from viewer_app.task import PROGRESS_SIZE
+from viewer_app.snapshots import STATE_SPEC, physics_of
 from viewer_app.types import FloatArray, WhiskersError
-from viewer_app.world import STATE_SPEC
 
 
 class Distance:
@@ -35,6 +34,6 @@ class Distance:
             snapshot: Shape (z,).
         """
         model, data = self._scene.model, self._data
-        mujoco.mj_setState(model, data, snapshot[PROGRESS_SIZE:], STATE_SPEC)
+        mujoco.mj_setState(model, data, physics_of(model, snapshot), STATE_SPEC)
         mujoco.mj_kinematics(model, data)
         return float(np.linalg.norm(data.site_xpos[self._scene.site_id] - data.xpos[self._body]))

@@ -11,15 +11,16 @@ from functools import partial
 import mujoco
 import numpy as np
 
+from viewer_app.channels import DEGREES
 from viewer_app.insight import Comparison, Divergence, Ranges
 from viewer_app.memory import Memory
 from viewer_app.paths import Paths
 from viewer_app.ranges import RangeReader
 from viewer_app.scene import Scene
+from viewer_app.snapshots import STATE_SPEC, physics_of
 from viewer_app.task import PROGRESS_SIZE
 from viewer_app.trace import Trace
 from viewer_app.types import Float32Array, FloatArray, frozen
-from viewer_app.world import STATE_SPEC
 
 _BLOCK = 64
 """Moments whose object positions are remembered together, where they take kinematics."""
@@ -77,9 +78,13 @@ class LaneComparer:
             known = self._divergences[lane] = (key, compute())
         return known[1]
 
-    def _joints_apart(self, one: Trace, other: Trace, steps: int) -> FloatArray:
+    def _joints_apart(self, one: Trace, other: Trace, steps: int) -> FloatArray | None:
+        states = self._scene.states
+        turning = np.flatnonzero(np.array(states.shown_units) == DEGREES)
+        if self._scene.spec.state.kind != "joints" or not len(turning):
+            return None
         degrees = [
-            self._scene.to_degrees(np.asarray(trace.column("state", steps), np.float32)) for trace in (one, other)
+            states.to_shown(np.asarray(trace.column("state", steps), np.float32))[:, turning] for trace in (one, other)
         ]
         return frozen(np.abs(degrees[1] - degrees[0]).max(axis=1))
 
@@ -143,7 +148,8 @@ class _Objects:
         assert self._data is not None
         points = np.empty((len(snapshots), 3))
         for row, snapshot in enumerate(snapshots):
-            mujoco.mj_setState(self._scene.model, self._data, snapshot[PROGRESS_SIZE:], STATE_SPEC)
+            state = physics_of(self._scene.model, snapshot)
+            mujoco.mj_setState(self._scene.model, self._data, state, STATE_SPEC)
             mujoco.mj_kinematics(self._scene.model, self._data)
             points[row] = self._data.xpos[self._body]
         return frozen(points)

@@ -4,71 +4,44 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict
 
-from policies.examine import examine
-from policies.progress import ignore
-from policies.source import find_folder
-from viewer_app.camera_map import MappedPolicy, parse_mapping
-from viewer_app.camera_names import CameraMapping, suggest
-from viewer_app.doctor.contract import check_contract
-from viewer_app.doctor.facts import CheckpointFacts
-from viewer_app.doctor.finding import Finding, can_work, in_order
-from viewer_app.doctor.scaling import check_scaling
-from viewer_app.doctor.settings import check_settings
-from viewer_app.doctor.trial import check_loaded, check_trial, check_world
-from viewer_app.doctor.units import check_units
-from viewer_app.doctor_trial import try_policy, try_world
-from viewer_app.fit import check_fit
+from viewer_app.command_line import Doctor
+from viewer_app.diagnosis import Diagnosis, Wishes, diagnose, look_at_files, parse_mends
+from viewer_app.doctor.finding import Finding, as_text, can_work, in_order
 from viewer_app.scene import Scene, SceneError
 from viewer_app.terminal import load_policy, tell
-from viewer_app.types import Policy, PolicyInfo, WhiskersError
-from viewer_app.world import MujocoWorld
+from viewer_app.types import WhiskersError, XRayRow
+from viewer_app.xray import PARTS, figures, is_told, mark, named
 
 _OK, _FOUND_PROBLEMS = 0, 1
 """Exit codes."""
-_HOPELESS = frozenset(
-    {
-        *("config-missing", "config-unreadable", "features-missing", "weights-missing", "weights-damaged"),
-        *("processor-missing", "processor-unreadable", "processor-step", "statistics-missing", "statistics-damaged"),
-    }
-)
-"""Where one of these was found there is nothing to load."""
-_REFUSALS = frozenset({"policy-type", "peft-adapter", "old-format"})
-"""What the files suggest will not load. Where it loads all the same, they are only good to know."""
 
 
-def doctor(
-    checkpoint: str,
-    scene_name: str | None,
-    cameras: Sequence[str] = (),
-    device: str = "cpu",
-    load: bool = True,
-    as_json: bool = False,
-) -> int:
+def doctor(choice: Doctor) -> int:
     """Examine, load, try, and tell. Returns the exit code: 1 when the pair cannot work.
 
-    Args:
-        checkpoint: A folder, a hub id or `demo:NAME`.
-        scene_name: A built-in scene or the path of one; None to look at the checkpoint alone.
-        cameras: Each `CHECKPOINT_CAMERA=SCENE_CAMERA`.
-        device: Where the policy is tried, in torch's words.
-        load: Whether to load the weights and try the policy, once the files have been examined.
-        as_json: Print exactly one JSON object.
-
     Raises:
-        WhiskersError: If there is no such checkpoint, or the cameras cannot be meant.
+        WhiskersError: If there is no such checkpoint, or the arguments cannot be meant.
     """
-    findings = in_order(diagnose(checkpoint, scene_name, cameras, device, load))
+    if choice.xray and (choice.no_load or choice.scene is None):
+        raise WhiskersError("--xray looks into a call of the policy in a scene; give --scene, and not --no-load.")
+    diagnosis = examined(choice)
+    findings = in_order(diagnosis.findings)
     ok = can_work(findings)
-    if as_json:
-        tell(json.dumps({"ok": ok, "findings": [each.to_plain() for each in findings]}))
+    if choice.json:
+        plain: dict[str, object] = {"ok": ok, "findings": [each.to_plain() for each in findings]}
+        if choice.xray:
+            plain["xray"] = [{**_plain(row), "mark": mark(row)} for row in diagnosis.xray]
+        tell(json.dumps(plain))
         return _OK if ok else _FOUND_PROBLEMS
-    for each in findings:
-        tell(f"{each.severity:8}{each.id}: {each.evidence}" + (f"\n        -> {each.mend}" if each.mend else ""))
+    if findings:
+        tell(as_text(findings))
+    if choice.xray:
+        tell(_table(diagnosis.xray))
     errors, warnings = (sum(each.severity == severity for each in findings) for severity in ("error", "warning"))
     verdict = "can work" if ok else "cannot work so"
-    pair = f"{checkpoint} and scene {scene_name}" if scene_name else checkpoint
+    pair = f"{choice.checkpoint} and scene {choice.scene}" if choice.scene else choice.checkpoint
     tell(f"{pair}: {verdict} ({_count(errors, 'error')}, {_count(warnings, 'warning')})")
     return _OK if ok else _FOUND_PROBLEMS
 
@@ -77,53 +50,24 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
-def diagnose(
-    checkpoint: str,
-    scene_name: str | None,
-    cameras: Sequence[str] = (),
-    device: str = "cpu",
-    load: bool = True,
-) -> list[Finding]:
-    """All findings of a checkpoint, and of it in a scene. See `doctor`."""
-    facts = examine(find_folder(checkpoint, ignore))
-    scene, findings = _read_scene(scene_name)
-    mapping = _mapping(cameras, facts, scene)
-    alone = findings_alone(facts)
-    findings += [*alone, *(findings_in(facts, scene, mapping) if scene is not None else [])]
-    if not load or _HOPELESS & {each.id for each in alone}:
-        return findings
-    try:
-        policy = load_policy(checkpoint, device)
-    except WhiskersError as error:
-        # Mostly it is what was found already, and better said there.
-        mend = "Mend what it says and try again."
-        return findings if not can_work(alone) else [*findings, Finding("does-not-load", "error", str(error), mend)]
-    findings = [replace(each, severity="info") if each.id in _REFUSALS else each for each in findings]
-    findings += check_loaded(policy.info)
-    if scene is not None:
-        findings += _findings_of_trial(policy, scene, mapping, findings)
-    return findings
+def examined(choice: Doctor) -> Diagnosis:
+    """What is found of what was asked for.
 
-
-def findings_alone(facts: CheckpointFacts) -> list[Finding]:
-    """What is found before any weight is loaded, without a scene."""
-    return [*facts.unreadable, *check_settings(facts), *check_scaling(facts)]
-
-
-def findings_in(facts: CheckpointFacts, scene: Scene, mapping: CameraMapping | None = None) -> list[Finding]:
-    """What is found before any weight is loaded, of a checkpoint in a scene, and of the scene.
-
-    Args:
-        facts: Of the checkpoint.
-        scene: Where it is to run.
-        mapping: The scene's camera for each of the checkpoint's, where a person said so.
+    Raises:
+        WhiskersError: If there is no such checkpoint, or the arguments cannot be meant.
     """
-    world = try_world(scene, MujocoWorld(scene))
-    return [
-        *check_contract(facts, scene, mapping),
-        *check_world(world, scene),
-        *check_units(facts, scene, world.home),
-    ]
+    scene, before = _read_scene(choice.scene)
+    if scene is None and choice.cameras and choice.scene is None:
+        raise WhiskersError("--camera maps to a camera of a scene; give --scene too.")
+    mends = parse_mends(choice.units, choice.joint, choice.statistics, choice.checkpoint, scene)
+    if scene is None and mends.driving:
+        raise WhiskersError("--units are those of a scene's joints; give --scene too.")
+    wishes = Wishes(choice.cameras, None, mends, choice.prompt)
+    if choice.no_load:
+        _, found = look_at_files(choice.checkpoint, scene, wishes)
+        return Diagnosis((*before, *found))
+    found_all = diagnose(choice.checkpoint, scene, load_policy, wishes, choice.device)
+    return Diagnosis((*before, *found_all.findings), found_all.xray)
 
 
 def _read_scene(name: str | None) -> tuple[Scene | None, list[Finding]]:
@@ -136,32 +80,29 @@ def _read_scene(name: str | None) -> tuple[Scene | None, list[Finding]]:
         return None, [Finding("scene-unreadable", "error", str(error), "Correct what it names and try again.")]
 
 
-def _mapping(cameras: Sequence[str], facts: CheckpointFacts, scene: Scene | None) -> CameraMapping | None:
-    """What `--camera` says, None where it says nothing."""
-    if not cameras:
-        return None
-    if scene is None:
-        raise WhiskersError("--camera maps to a camera of a scene; give --scene too.")
-    info = PolicyInfo(facts.name, facts.kind, facts.folder, "", 1, 1, facts.n_action, facts.n_state, facts.cameras)
-    return parse_mapping(cameras, info, scene)
+def _plain(row: XRayRow) -> dict[str, object]:
+    """A row for JSON, which has no NaN."""
+    return {name: None if value != value else value for name, value in asdict(row).items()}
 
 
-def _findings_of_trial(
-    policy: Policy, scene: Scene, mapping: CameraMapping | None, before: Sequence[Finding]
-) -> list[Finding]:
-    if mapping is None and any(each.id in ("camera-names", "camera-size") for each in before):
-        mapping = suggest(policy.info.cameras, scene.spec.cameras).mapping
-        if None in mapping.values():
-            return [_untried("it is not known which camera of the scene is meant by each of the checkpoint's.")]
-    try:
-        driver: Policy = policy if mapping is None else MappedPolicy(policy, mapping, scene)
-        check_fit(driver.info, scene)
-        return list(check_trial(try_policy(scene, driver), scene))
-    except WhiskersError as error:
-        if not can_work(before):
-            return [_untried(str(error))]
-        return [Finding("does-not-run", "error", str(error), "Mend what it says and try again.")]
-
-
-def _untried(why: str) -> Finding:
-    return Finding("not-tried", "info", f"It was not tried in the scene: {why}", "Mend the errors first.")
+def _table(rows: Sequence[XRayRow]) -> str:
+    """An x-ray to be read in a terminal."""
+    if not rows:
+        return "x-ray: the policy was not tried, so there is nothing to look into"
+    lines, part = [], ""
+    for row in rows:
+        if row.part != part:
+            part = row.part
+            lines.append(PARTS[part])
+            lines.append(
+                f"  {'step':31}{'feature':36}{'shape':>16} {'dtype':8}{'min':>11}{'max':>11}{'mean':>11}{'std':>11}"
+            )
+        if not is_told(row):
+            continue
+        values = "".join(f"{value:>11}" for value in figures(row)) if row.dtype != "text" else f"   {row.text!r}"
+        shape = "x".join(map(str, row.shape))
+        words = mark(row)
+        lines.append(
+            f"  {named(row):31}{row.feature:36}{shape:>16} {row.dtype:8}{values}" + (f"   ! {words}" * bool(words))
+        )
+    return "\n".join(lines)

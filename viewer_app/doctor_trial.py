@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from viewer_app.commands import Step
 from viewer_app.doctor.trial import HOLD_STEPS, Trial, WorldTrial
 from viewer_app.headless import open_engine
 from viewer_app.scene import Scene
+from viewer_app.task import PROGRESS_SIZE
 from viewer_app.types import Float32Array, FloatArray, Observation, Policy, Want, WhiskersError, World, frozen
 
 SEEDS = 3
@@ -19,23 +21,31 @@ _LONGEST = 60
 """A drive is no longer than this. [control steps]"""
 _SHIFT = 0.1
 """How far the state is moved to see whether it matters. [share of each joint's range]"""
+_WANDER, _TURNS = 90, 5
+"""How long the arm moves at random, and how many times each joint turns round on the way. [control steps]"""
+_STILL = 1e-3
+"""A joint that moves less has not moved. [share of its range]"""
 _OTHER_PROMPT = "Do something else entirely."
 
 
 def try_world(scene: Scene, world: World) -> WorldTrial:
-    """Reset it, hold it still, move one joint after the other, and reset it again."""
+    """Reset it, hold it still, move one joint after the other and all at random, and reset it again. Where actions are
+    no joint targets, nothing is asked of it but to stay as it is."""
     world.reset(0)
     fresh, home = world.snapshot(), world.readings().state
-    held, answers, complaint, won = None, None, "", []
+    still = home if scene.commands_joints else _nothing(scene)
+    held, answers, follows, complaint, won = None, None, None, "", []
     try:
-        held = _after_holding(world, 0, home)
-        answers = _answers(scene, world, home)
+        held = _after_holding(world, 0, still)
+        if scene.commands_joints:
+            answers = _answers(scene, world, home)
+            follows = _follows(scene, world, home)
         for seed in range(SEEDS):
             world.reset(seed)
             if world.readings().success:
                 won.append(seed)
                 continue
-            _after_holding(world, seed, world.readings().state)
+            _after_holding(world, seed, world.readings().state if scene.commands_joints else still)
             if world.readings().success:
                 won.append(seed)
     except WhiskersError as error:
@@ -49,7 +59,14 @@ def try_world(scene: Scene, world: World) -> WorldTrial:
         answers=answers,
         repeats=np.array_equal(fresh, world.snapshot()),
         complaint=complaint,
+        follows=follows,
     )
+
+
+def _nothing(scene: Scene) -> Float32Array:
+    """The action next to 0 that an environment takes: no change, where actions are changes. Shape (n,)."""
+    low, high = scene.actions.reach
+    return np.clip(np.zeros(scene.n_action, np.float32), low, high)
 
 
 def _after_holding(world: World, seed: int, action: Float32Array) -> Float32Array:
@@ -60,9 +77,14 @@ def _after_holding(world: World, seed: int, action: Float32Array) -> Float32Arra
     return frozen(world.readings().state)
 
 
+def _ends(scene: Scene) -> FloatArray:
+    """Lower and upper end of each joint's range. Scene units. Shape (2, n)."""
+    return np.asarray(scene.to_scene_units(scene.joint_range.T), np.float64)
+
+
 def _answers(scene: Scene, world: World, home: Float32Array) -> FloatArray:
     """See `WorldTrial.answers`. Each joint is told to go `_SHIFT` of its range to the side where it has more room."""
-    low, high = np.asarray(scene.to_scene_units(scene.joint_range.T), np.float64)
+    low, high = _ends(scene)
     span = np.where(high != low, high - low, 1.0)  # (n,), negative where an axis is turned round by its unit
     still = _after_holding(world, 0, home)
     found = np.zeros((len(home), len(home)))
@@ -75,8 +97,49 @@ def _answers(scene: Scene, world: World, home: Float32Array) -> FloatArray:
     return frozen(found)
 
 
-def try_policy(scene: Scene, policy: Policy, seed: int = 0) -> Trial:
+def _follows(scene: Scene, world: World, home: Float32Array) -> FloatArray:
+    """See `WorldTrial.follows`. Each joint sways at a rate of its own about where it can, with a phase drawn."""
+    low, high = _ends(scene)
+    span = np.where(high != low, high - low, 1.0)
+    n = len(home)
+    rng = np.random.default_rng(0)
+    phase = rng.uniform(0, 2 * np.pi, n)
+    rate = 2 * np.pi * (1 + np.arange(n) * (_TURNS - 1) / max(n - 1, 1)) / _WANDER  # [rad per step]
+    centre = np.clip(home, np.minimum(low, high) + 0.1 * np.abs(span), np.maximum(low, high) - 0.1 * np.abs(span))
+    world.reset(0)
+    states, positions = [], []
+    for step in range(_WANDER):
+        told = centre + _SHIFT * span * (np.sin(rate * step + phase) - np.sin(phase))
+        world.step(told.astype(np.float32))
+        states.append(world.readings().state)
+        # Behind a snapshot's progress comes MuJoCo's state: the time, then qpos.
+        positions.append(world.snapshot()[PROGRESS_SIZE + 1 + scene.qpos_index])
+    of_state, of_joints = np.array(states, np.float64), np.array(positions, np.float64)
+    still = np.ptp(of_joints, axis=0) < _STILL * np.maximum(np.ptp(scene.joint_range, axis=1), 1e-9)
+    return frozen(_correlation(of_state, of_joints, still))
+
+
+def _correlation(
+    rows: FloatArray, others: FloatArray, still: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+) -> FloatArray:
+    """Of each column of one with each of the other, NaN where the other is still. Shapes (t, m), (t, n) to (m, n)."""
+    one, other = rows - rows.mean(axis=0), others - others.mean(axis=0)
+    sizes = np.linalg.norm(one, axis=0)[:, None] * np.linalg.norm(other, axis=0)[None, :]
+    found = np.where(sizes > 0, one.T @ other / np.where(sizes > 0, sizes, 1.0), 0.0)
+    found[:, still] = np.nan
+    return found
+
+
+def try_policy(
+    scene: Scene, policy: Policy, seed: int = 0, look: Callable[[World], None] = lambda world: None
+) -> Trial:
     """Ask it about the first moment of an episode in several ways, then let it drive for two chunks and a step.
+
+    Args:
+        scene: Where it is to run.
+        policy: What is tried.
+        seed: Of the episode.
+        look: Shown the world before anything happens in it; whatever is done to it is undone by a reset.
 
     Raises:
         WhiskersError: If it does not fit the scene, or cannot answer.
@@ -84,13 +147,16 @@ def try_policy(scene: Scene, policy: Policy, seed: int = 0) -> Trial:
     engine = open_engine(scene, policy, seed)
     info, lane = policy.info, engine.lanes[0]
     try:
+        look(lane.world)
+        lane.world.reset(seed)
         seen = replace(lane.world.observe(list(info.cameras)), task=scene.spec.prompt)
 
-        def ask(observation: Observation, with_seed: int = seed) -> Float32Array:
-            return policy.predict([observation] * info.n_obs_steps, 0, with_seed, Want()).actions
+        def ask(observation: Observation, with_seed: int = seed, want: Want | None = None) -> Float32Array:
+            return policy.predict([observation] * info.n_obs_steps, 0, with_seed, want or Want()).actions
 
         first, again, other = (
-            policy.predict([seen] * info.n_obs_steps, 0, each, Want()) for each in (seed, seed, seed + 1)
+            policy.predict([seen] * info.n_obs_steps, 0, each, want)
+            for each, want in ((seed, Want(xray=True)), (seed, Want()), (seed + 1, Want()))
         )
         effects = {name: ask(changed) for name, changed in _changed(scene, policy, seen).items()}
         engine.send(Step(min(2 * info.n_action_steps + 1, _LONGEST)))
@@ -99,7 +165,8 @@ def try_policy(scene: Scene, policy: Policy, seed: int = 0) -> Trial:
             pass
         view = engine.view()
         complaint = view.message if view.message_number > said else ""
-        return Trial(info, seen.state, first, again, other, effects, lane.trace, complaint)
+        colours = {name: frozen(image.mean(axis=(0, 1)) / 255) for name, image in seen.images.items()}
+        return Trial(info, seen.state, first, again, other, effects, lane.trace, complaint, MappingProxyType(colours))
     finally:
         engine.close()
 
@@ -112,8 +179,13 @@ def _changed(scene: Scene, policy: Policy, seen: Observation) -> Mapping[str, Ob
         for name, image in seen.images.items()
     }
     if policy.info.n_state:
-        low, high = scene.to_scene_units(scene.joint_range.T)
-        found["state"] = replace(seen, state=frozen(seen.state + np.float32(_SHIFT) * np.abs(high - low)))
+        if scene.spec.state.kind == "joints":
+            low, high = scene.to_scene_units(scene.joint_range.T)
+            shift = np.float32(_SHIFT) * np.abs(high - low)
+        else:
+            # Of what else a state may be nobody says how wide it is.
+            shift = np.float32(_SHIFT) * np.maximum(np.abs(seen.state), np.float32(1))
+        found["state"] = replace(seen, state=frozen(seen.state + shift))
     if policy.info.uses_task:
         found["prompt"] = replace(seen, task=_OTHER_PROMPT)
     return found

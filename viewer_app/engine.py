@@ -16,11 +16,14 @@ import numpy as np
 from viewer_app.breakpoints import Breakpoints
 from viewer_app.commands import (
     Ask,
+    At,
     Bookmark,
     Command,
     Fork,
     MoveObject,
     Pause,
+    Place,
+    Push,
     ResetEpisode,
     ResetPolicy,
     Run,
@@ -33,16 +36,19 @@ from viewer_app.commands import (
     SetGuidance,
     SetPrompt,
     SetResetAtStart,
+    SetStart,
     SetStops,
     SetWant,
     Step,
     StopAsking,
+    StopPushing,
+    UndoMove,
     UsePolicy,
 )
 from viewer_app.lane import Lane
 from viewer_app.questions import Shadow
 from viewer_app.scene import Scene
-from viewer_app.types import Want, WhiskersError
+from viewer_app.types import Positions, Want, WhiskersError
 from viewer_app.view import View
 from viewer_app.watch import Watch
 
@@ -56,6 +62,10 @@ class _Wishes:
     speed: float = 1.0
     stop_on_outcome: bool = True
     max_steps: int | None = None
+
+
+Intervention = MoveObject | Place | Push | UndoMove | SetStart | StopPushing | At
+"""What changes a world, now or at its next reset."""
 
 
 class Engine:
@@ -116,6 +126,9 @@ class Engine:
         changed = self._drain()
         stepped = self._stepping and self._step_lanes()
         asked = self._go_on_asking()
+        for lane in self.lanes:
+            while lane.sayings:
+                self._say(lane.sayings.pop(0))
         if changed or stepped or asked:
             self.publish()
         return stepped
@@ -199,9 +212,8 @@ class Engine:
             case SetPrompt(text, lane):
                 for each in self._of(lane):
                     each.change(replace(each.settings, prompt=text), f"prompt: {text}")
-            case MoveObject(_, _, _, lane):
-                for each in self._of(lane):
-                    each.move(command)
+            case MoveObject() | Place() | Push() | UndoMove() | SetStart() | StopPushing() | At():
+                self._intervene(command)
             case UsePolicy(policy, lane):
                 self._of(lane)[0].use(policy, self._of(lane)[0].trace.seed)
             case SetStops(on_outcome, max_steps):
@@ -225,6 +237,35 @@ class Engine:
                 self._of(lane)[0].bookmark(trace, step, text)
             case Say(text):
                 self._say(text)
+            case _:
+                assert_never(command)
+
+    def _intervene(self, command: Intervention) -> None:
+        """Do something to the worlds."""
+        match command:
+            case At(trace, step, what):
+                for each in self._of(what.lane):
+                    if (each.trace.name, len(each.trace)) != (trace, step):
+                        each.fork(trace, step)
+                self._intervene(what)
+            case MoveObject(name, lane=lane):
+                for each in self._of(lane):
+                    each.place(Positions({name: command.pose}))
+            case Place(positions, lane):
+                for each in self._of(lane):
+                    each.place(positions)
+            case UndoMove(lane):
+                for each in self._of(lane):
+                    each.undo_move()
+            case SetStart(positions, lane):
+                for each in self._of(lane):
+                    each.set_start(positions)
+            case Push(body, force, steps, torque, lane):
+                for each in self._of(lane):
+                    each.push(body, force, torque, steps)
+            case StopPushing(lane):
+                for each in self._of(lane):
+                    each.stop_pushing()
             case _:
                 assert_never(command)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from viewer_app.camera_map import options_of
 from viewer_app.camera_names import suggest
+from viewer_app.channels import listed
 from viewer_app.scene import Scene
 from viewer_app.types import PolicyInfo, WhiskersError
 
@@ -24,12 +25,23 @@ def check_fit(info: PolicyInfo, scene: Scene) -> None:
         CamerasDifferError: If only names or sizes of cameras differ, which a mapping mends.
         WhiskersError: If the state or the action does not match; says what the scene has.
     """
-    for noun, count in (("state", info.n_state), ("action", info.n_action)):
-        if count not in (0, scene.n_action) or (noun == "action" and count == 0):
+    trained = "environment" if scene.spec.environment and not scene.commands_joints else "robot"
+    for noun, count, names in (
+        ("state", info.n_state, scene.state_names),
+        ("action", info.n_action, scene.action_names),
+    ):
+        if count not in (0, len(names)) or (noun == "action" and count == 0):
+            what = "joints" if scene.commands_joints else f"numbers of {noun}"
             raise WhiskersError(
-                f"Policy {info.name} has {count} {noun} dimensions; scene {scene.name} has {scene.n_action} joints "
-                f"({', '.join(scene.joint_names)}): open the scene of the robot that it was trained on."
+                f"Policy {info.name} has {count} {noun} dimensions; scene {scene.name} has {len(names)} {what} "
+                f"({listed(names)}): open the scene of the {trained} that it was trained on."
             )
+    around = len(scene.spec.state.environment)
+    if info.n_environment_state not in (0, around):
+        raise WhiskersError(
+            f"Policy {info.name} reads {info.n_environment_state} numbers of environment state, and scene {scene.name} "
+            f"gives {around or 'none'}: open an environment that observes them, or a policy that was trained without."
+        )
     there = {name: (size.height, size.width) for name, size in scene.spec.cameras.items()}
     differing = {name: size for name, size in info.cameras.items() if there.get(name) != size}
     if differing:

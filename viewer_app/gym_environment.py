@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import Any
 
 import mujoco
 import numpy as np
 
-from viewer_app.gym_packages import GymError, make, named
-from viewer_app.types import Float32Array, FloatArray, ImageArray
+from viewer_app.gym_attributes import Attributes, give, take
+from viewer_app.gym_lerobot import LEROBOT, make_lerobot
+from viewer_app.gym_mute import mute, stay
+from viewer_app.gym_packages import GymError, Opened, make_registered, named, parse, task_of
+from viewer_app.gym_seen import Seen, pictures_in, seen_from
+from viewer_app.types import Float32Array, FloatArray
 
-_STATE_KEYS = ("agent_pos", "state", "observation")
-"""What environments call proprioception, the most specific name first."""
-
-_SUCCESS_KEYS = ("is_success", "success", "succeed")
-"""What environments call success in their info. Source: facts measured of gym-aloha, Meta-World and gym-hil."""
+_DRAWING = threading.RLock()
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What an environment returned."""
+def make(name: str) -> Opened:
+    """Open an environment by its name.
 
-    state: Float32Array
-    """Proprioception, as the environment gives it. Shape (m,)."""
-    reward: float = 0.0
-    success: bool = False
-    over: bool = False
-    """Whether the environment ended the episode."""
+    Raises:
+        GymError: If it cannot be opened.
+    """
+    asked = parse(name)
+    # Meta-World draws its goals from NumPy's global generator while it is made, and gives up if another thread draws
+    # too.
+    with _DRAWING:
+        return make_lerobot(asked) if asked.id.startswith(LEROBOT) else make_registered(asked)
 
 
 class Environment:
@@ -37,37 +39,40 @@ class Environment:
     def __init__(self, name: str) -> None:
         """
         Args:
-            name: Gymnasium's id, such as `gym_aloha/AlohaTransferCube-v0`.
+            name: Gymnasium's id, such as `gym_aloha/AlohaTransferCube-v0`, or `lerobot/TYPE/TASK`; see
+                `gym_packages.parse`.
 
         Raises:
             GymError: If there is no such environment, its package is missing (says which extra installs it),
                 it does not open, or there is no MuJoCo model in it.
         """
         self.name = name
-        self._env, self.max_steps = make(name)
+        opened = make(name)
+        self._env = opened.env
+        self.max_steps = opened.max_steps
         """After how many control steps an episode ends."""
-        self._inner: Any = self._env.unwrapped
-        found = _physics_of(self._inner)
-        if found is None:
-            # Some compile their model at the first reset.
-            with named(name, "reset"):
-                self._env.reset(seed=0)
-            found = _physics_of(self._inner)
-        if found is None:
-            raise GymError(
-                f"Environment {name} has no MuJoCo model and data inside, so Whiskers can show nothing of it."
-            )
-        self.model, self.data = found
-        _mute(self._inner)
+        self.inner: Any = self._env.unwrapped
+        """Without wrappers. Only for who knows what package it is of."""
+        self.model, self.data = self._physics()
+        mute(self.inner)
+        self._reset = self._env.reset
+        if opened.resets_itself:
+            stay(self.inner)
         shape = getattr(self._env.action_space, "shape", None)
         if shape is None or len(shape) != 1:
             raise GymError(f"Environment {name} takes no vector of numbers as action, which policies give.")
         self.n_action = int(shape[0])
-        self.n_state = len(self.reset(0).state)
+        seen = self.reset(0)
+        self.n_state = len(seen.state)
+        self.n_environment_state = 0 if seen.environment_state is None else len(seen.environment_state)
+        self.prompt = task_of(self._env)
+        """What a policy is told to do."""
         start = float(self.data.time)
         self.step(self.middle_action)
         self.control_dt = float(self.data.time) - start
         """Duration of one control step, measured. [s]"""
+        if self.control_dt <= 0:
+            raise GymError(f"Environment {name} does not advance its MuJoCo data in a step.")
         self.reset(0)
 
     @property
@@ -86,8 +91,7 @@ class Environment:
     @property
     def pictures(self) -> Mapping[str, tuple[int, int]]:
         """What it calls each picture that it observes, to its (height, width). [px]"""
-        spaces = _named_spaces("", self._env.observation_space)
-        return {name: (int(space.shape[0]), int(space.shape[1])) for name, space in spaces if _is_picture(space)}
+        return pictures_in(self._env.observation_space)
 
     def check_model(self, model: mujoco.MjModel) -> None:
         """Compare a scene's model with the environment's: a state of one must be a state of the other.
@@ -109,9 +113,15 @@ class Environment:
         Raises:
             GymError: If the environment raises.
         """
-        with named(self.name, "reset"):
-            observation, info = self._env.reset(seed=seed)
-        return Seen(_state_of(self.name, observation), success=_success_of(info))
+        with named(self.name, "reset"), _drawing(seed):
+            # Some draw before they pass the seed on, as Meta-World's tasks are chosen.
+            self.inner.np_random = np.random.default_rng(seed)
+            # Gym's old way. Meta-World's reset ignores the seed, so LeRobot calls this too.
+            if callable(sow := getattr(self.inner, "seed", None)):
+                sow(seed)
+            observation, info = self._reset(seed=seed)
+        self._check_physics()
+        return seen_from(self.name, observation, info)
 
     def step(self, action: Float32Array) -> Seen:
         """Advance one control step.
@@ -124,45 +134,44 @@ class Environment:
         """
         with named(self.name, "step"):
             observation, reward, terminated, truncated, info = self._env.step(action)
-        return Seen(_state_of(self.name, observation), float(reward), _success_of(info), bool(terminated or truncated))
+        return seen_from(self.name, observation, info, float(reward), bool(terminated or truncated))
 
-    def state(self) -> Float32Array:
-        """Proprioception of the data as they are now, after something else than a step changed them. Shape (m,).
+    def seen(self) -> Seen:
+        """What it observes of the data as they are now, after something else than a step changed them, without reward.
 
         Raises:
             GymError: If the environment can be observed only by a step.
         """
-        inner = self._inner
+        kept = self.attributes()
         with named(self.name, "observation"):
-            if hasattr(inner, "_format_raw_obs"):  # gym-aloha and those made after it.
-                return _state_of(self.name, inner._format_raw_obs(inner._env.task.get_observation(inner._env.physics)))
-            if hasattr(inner, "_get_obs"):  # Gymnasium's own MuJoCo environments and those made after them.
-                return _state_of(self.name, inner._get_obs())
-        raise GymError(f"Environment {self.name} can be observed only by a step, so it cannot be rewound.")
+            observation = self._observation()
+        # Some count how often they are asked, or remember what they said last.
+        self.set_attributes(kept)
+        if observation is None:
+            raise GymError(f"Environment {self.name} can be observed only by a step, so it cannot be rewound.")
+        return seen_from(self.name, observation, {})
 
-    def attributes(self) -> list[tuple[object, str, Any]]:
-        """(owner, name, value) of all numbers, texts, arrays and random generators that the environment keeps in
-        Python. The values are copies."""
-        return [
-            (owner, name, _copied(value))
-            for owner in self._owners()
-            for name, value in vars(owner).items()
-            if _is_kept(value)
-        ]
+    def _observation(self) -> Any:
+        """As the environment observes, None where it is not known how."""
+        inner = self.inner
+        inside: Any = getattr(inner, "_env", None)
+        if hasattr(inside, "task") and hasattr(inside, "physics"):  # gym-aloha and those made after it.
+            return inner._format_raw_obs(inside.task.get_observation(inside.physics))
+        if hasattr(inside, "_get_curr_obs_combined_no_goal"):  # LeRobot's Meta-World.
+            space = inside.sawyer_observation_space
+            return inner._format_raw_obs(np.clip(inside._get_obs(), space.low, space.high))
+        for observe in ("_get_obs", "_compute_observation"):
+            if hasattr(inner, observe):  # Gymnasium's own and those made after them; gym-hil and those after it.
+                return getattr(inner, observe)()
+        return None
 
-    def set_attributes(self, attributes: list[tuple[object, str, Any]]) -> None:
-        """Give the environment back what `attributes` took."""
-        for owner, name, value in attributes:
-            now = vars(owner).get(name)
-            match value:
-                case _Drawn(state):
-                    _set_drawn(now, state)
-                case np.ndarray() if isinstance(now, np.ndarray) and now.shape == value.shape:
-                    np.copyto(now, value)  # In place, because other objects may hold it too.
-                case np.ndarray():
-                    setattr(owner, name, value.copy())
-                case _:
-                    setattr(owner, name, value)
+    def attributes(self) -> Attributes:
+        """Copies of all that the environment keeps in Python: numbers, texts, arrays, random generators."""
+        return take(self._env)
+
+    def set_attributes(self, attributes: Attributes) -> None:
+        """Give the environment what `attributes` found in it, or in another one of the same name."""
+        give(self._env, attributes)
 
     def close(self) -> None:
         """Close it. What an environment complains of while it closes concerns nobody."""
@@ -171,19 +180,48 @@ class Environment:
         except Exception:
             return
 
-    def _owners(self) -> Iterator[object]:
-        """The wrappers, the environment, and what dm_control keeps an episode in."""
-        layer = self._env
-        while layer is not self._inner:
-            yield layer
-            layer = layer.env
-        yield self._inner
-        control = getattr(self._inner, "_env", None)
-        if control is not None:
-            yield control
-            task = getattr(control, "_task", None)
-            if task is not None:
-                yield task
+    def _physics(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
+        """
+        Raises:
+            GymError: If there is no MuJoCo inside.
+        """
+        found = _physics_of(self.inner)
+        if found is None:
+            # Some compile their model at the first reset, LeRobot's before they first render.
+            with named(self.name, "reset"), _drawing(0):
+                getattr(self.inner, "_ensure_env", self._env.reset)()
+            found = _physics_of(self.inner)
+        if found is None:
+            self.close()
+            raise GymError(
+                f"Environment {self.name} has no MuJoCo model and data inside, so Whiskers can show nothing of it."
+            )
+        return found
+
+    def _check_physics(self) -> None:
+        """
+        Raises:
+            GymError: If a reset made the environment another model or other data.
+        """
+        found = _physics_of(self.inner)
+        if found is None or found[0] is not self.model or found[1] is not self.data:
+            raise GymError(
+                f"Environment {self.name} compiles its model anew in each reset, so a moment of one episode cannot be "
+                "shown in another; Whiskers needs an environment that keeps its model."
+            )
+
+
+@contextmanager
+def _drawing(seed: int) -> Iterator[None]:
+    """Make what is drawn from NumPy's global generator, as gym-hil does, a function of the seed too."""
+    # One thread at a time: twins are reset on threads of their own.
+    with _DRAWING:
+        before = np.random.get_state()
+        np.random.seed(seed % 2**32)
+        try:
+            yield
+        finally:
+            np.random.set_state(before)
 
 
 def _physics_of(inner: Any) -> tuple[mujoco.MjModel, mujoco.MjData] | None:
@@ -202,89 +240,6 @@ def _at(holder: Any, *path: str) -> Any:
     for name in path:
         holder = getattr(holder, name, None)
     return holder
-
-
-def _mute(inner: Any) -> None:
-    """Keep dm_control from rendering in every step: three pictures, nearly all of the time that the step takes."""
-    physics = _at(inner, "_env", "physics")
-    if physics is not None:
-        physics.render = _blank
-
-
-def _blank(height: int = 240, width: int = 320, *_: object, **__: object) -> ImageArray:
-    return np.zeros((height, width, 3), np.uint8)
-
-
-def _named_spaces(name: str, space: Any) -> Iterator[tuple[str, Any]]:
-    """All spaces that are not made of others, with the innermost name of each."""
-    parts = getattr(space, "spaces", None)
-    if isinstance(parts, Mapping):
-        for inner, part in parts.items():
-            yield from _named_spaces(inner, part)
-    else:
-        yield name, space
-
-
-def _is_picture(space: Any) -> bool:
-    return space.dtype == np.uint8 and len(space.shape or ()) == 3
-
-
-def _state_of(name: str, observation: Any) -> Float32Array:
-    if isinstance(observation, Mapping):
-        observation = next((observation[key] for key in _STATE_KEYS if key in observation), None)
-    state = None if observation is None else np.asarray(observation)
-    if state is None or state.ndim != 1:
-        raise GymError(
-            f"Environment {name} observes no vector of proprioception; one of its entries must be called "
-            f"{' or '.join(_STATE_KEYS)}."
-        )
-    return state.astype(np.float32)
-
-
-def _success_of(info: Mapping[str, Any]) -> bool:
-    return any(bool(np.any(np.asarray(info[key], np.float64) > 0)) for key in _SUCCESS_KEYS if key in info)
-
-
-@dataclass(frozen=True)
-class _Drawn:
-    """How far a random generator has drawn."""
-
-    state: Any
-
-
-def _is_kept(value: object) -> bool:
-    if isinstance(value, np.ndarray):
-        # A view of another array, MuJoCo's for example, is restored with that one.
-        return value.base is None and value.dtype != object
-    return value is None or isinstance(
-        value, bool | int | float | str | np.generic | np.random.Generator | np.random.RandomState
-    )
-
-
-def _copied(value: Any) -> Any:
-    match value:
-        case np.random.Generator():
-            return _Drawn(value.bit_generator.state)
-        case np.random.RandomState():
-            return _Drawn(value.get_state())
-        case np.ndarray():
-            return value.copy()
-    return value
-
-
-def _set_drawn(generator: object, state: Any) -> None:
-    match generator:
-        case np.random.Generator():
-            generator.bit_generator.state = state
-        case np.random.RandomState():
-            generator.set_state(state)
-
-
-def free_joint(model: mujoco.MjModel, body: str) -> int | None:
-    """Number of the free joint of a body, None where it has none."""
-    number = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, body)
-    first = int(model.body_jntadr[number]) if number >= 0 else -1
-    return first if first >= 0 and model.jnt_type[first] == mujoco.mjtJoint.mjJNT_FREE else None
 
 
 def fixed_fields(data: mujoco.MjData) -> list[FloatArray]:

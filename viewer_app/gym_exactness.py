@@ -1,63 +1,73 @@
-"""How exactly an environment can be rewound, measured by going the same way twice."""
+"""How exactly an environment can be rewound, measured by going the same way several times."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
 
 import numpy as np
 
+from viewer_app.gym_moments import Exactness, Moments
 from viewer_app.gym_world import GymWorld
-from viewer_app.types import Float32Array, FloatArray
+from viewer_app.types import Float32Array, FloatArray, WhiskersError
 
 
-@dataclass(frozen=True)
-class Exactness:
-    """The largest difference that was found between two ways from one moment, in any number of the physics state, the
-    proprioception and the reward, in those numbers' own units. 0.0 is exact."""
+def exactness_of(world: GymWorld) -> Exactness | None:
+    """What `measure` finds, beside whatever the world remembers, which stays; None where the environment raises on the
+    way, of which whoever goes that way is told. Leaves the world somewhere.
 
-    remembered: float
-    """From a snapshot that the world remembers whole: rewinding in the session that made it."""
-    recorded: float
-    """From the numbers alone: going on from a recording."""
-    steps: int
-    """How long the ways were, in control steps."""
-
-    def __str__(self) -> str:
-        return f"rewound {_in_words(self.remembered)}, from a recording {_in_words(self.recorded)}"
+    Args:
+        world: In which it is done, if nobody did it in a world of the same scene.
+    """
+    moments = world.moments
+    if moments.exactness is None:
+        world.moments = Moments()
+        with suppress(WhiskersError):
+            moments.exactness = measure(world)
+        world.moments = moments
+    return moments.exactness
 
 
 def measure(world: GymWorld, seed: int = 0, steps: int = 20) -> Exactness:
-    """Go a way of random actions twice from a moment in the middle of an episode. Leaves the world somewhere on it.
+    """Go a way of random actions again from a moment in the middle of an episode, and from its reset. Leaves the world
+    somewhere on it, and remembers nothing.
 
     Args:
-        world: In which it is done; nobody else's.
+        world: In which it is done; nobody else's, with a memory that is nobody else's.
         seed: Of the episode and of the actions.
         steps: How long the way is after the moment, and before it.
+
+    Raises:
+        WhiskersError: If the environment raises.
     """
     low, high = (np.clip(each, -1, 1) for each in world.environment.action_bounds)
     actions = np.random.default_rng(seed).uniform(low, high, (2 * steps, len(low))).astype(np.float32)
-    world.reset(seed)
-    for action in actions[:steps]:
-        world.step(action)
+    before = _from_reset(world, seed, actions[:steps])
     moment = world.snapshot()
-    first = _way(world, actions[steps:])
+    after = _way(world, actions[steps:])
     world.restore(moment)
-    again = _way(world, actions[steps:])
+    remembered = _apart(after, _way(world, actions[steps:]))
     world.forget()
     world.restore(moment)
-    recorded = _way(world, actions[steps:])
-    return Exactness(float(np.abs(again - first).max()), float(np.abs(recorded - first).max()), steps)
+    recorded = _apart(after, _way(world, actions[steps:]))
+    replayed = _apart(np.concatenate([before, after]), _from_reset(world, seed, actions))
+    world.forget()
+    return Exactness(remembered, replayed, recorded, steps)
+
+
+def _from_reset(world: GymWorld, seed: int, actions: Float32Array) -> FloatArray:
+    world.reset(seed)
+    return _way(world, actions)
 
 
 def _way(world: GymWorld, actions: Float32Array) -> FloatArray:
     """All that the world says on the way. Shape (steps, numbers)."""
     rows = []
     for action in actions:
-        world.step(action)
+        world.advance(action)
         readings = world.readings()
-        rows.append(np.concatenate([world.snapshot(), readings.state, [readings.reward]]))
+        rows.append(np.concatenate([world.numbers(), readings.state, [readings.reward]]))
     return np.array(rows)
 
 
-def _in_words(difference: float) -> str:
-    return "exactly" if difference == 0.0 else f"approximately (off by up to {difference:.2g} after some steps)"
+def _apart(one: FloatArray, other: FloatArray) -> float:
+    return float(np.abs(other - one).max())

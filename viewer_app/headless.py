@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from viewer_app.closed_world import ClosedWorld
 from viewer_app.commands import Ask, ResetEpisode, Run
 from viewer_app.engine import Engine
-from viewer_app.gym_environment import Environment
-from viewer_app.gym_world import ClosedWorld, GymWorld
+from viewer_app.gym_world import open_world
 from viewer_app.lane import Lane
 from viewer_app.lane_settings import LaneCommand, in_lane
 from viewer_app.questions import Answer, Occlusion, Question
 from viewer_app.render import PolicyCameras
 from viewer_app.scene import Scene
 from viewer_app.trace import Trace
-from viewer_app.types import FloatArray, ImageArray, Policy, WhiskersError, World
+from viewer_app.types import FloatArray, ImageArray, Policy, Positions, WhiskersError, World
 from viewer_app.view import View
 from viewer_app.world import MujocoWorld, Pictures
 
@@ -58,7 +58,11 @@ def open_engine(
 
 
 def open_lanes(
-    scene: Scene, policies: Sequence[Policy | None], seed: int, publish: Callable[[View], None] = lambda view: None
+    scene: Scene,
+    policies: Sequence[Policy | None],
+    seed: int,
+    publish: Callable[[View], None] = lambda view: None,
+    start: Positions | None = None,
 ) -> Engine:
     """An engine with a lane of a MuJoCo scene for each policy. The calling thread must also tick and close it.
 
@@ -69,6 +73,7 @@ def open_lanes(
         policies: What drives each lane; None for a lane that gets its policy later. The same policy may drive several.
         seed: Of the first episode.
         publish: See `Engine`.
+        start: Where all episodes begin; None leaves it to the seed.
 
     Raises:
         WhiskersError: If a policy does not fit the scene.
@@ -80,6 +85,9 @@ def open_lanes(
             Lane(scene, _world(scene, lent if number else cameras, policy is not None), policy, seed)
             for number, policy in enumerate(policies)
         ]
+        for lane in lanes if start is not None else ():
+            lane.set_start(start)
+            lane.reset_episode(seed)
     except WhiskersError:
         cameras.close()
         raise
@@ -92,17 +100,10 @@ def _world(scene: Scene, pictures: Pictures, driven: bool) -> World:
     Raises:
         WhiskersError: If it is an environment that cannot be opened, and something is to drive it.
     """
-    spec = scene.spec
-    if not spec.environment:
+    if not scene.spec.environment:
         return MujocoWorld(scene, pictures)
     try:
-        environment = Environment(spec.environment)
-        try:
-            environment.check_model(scene.model)
-        except WhiskersError:
-            environment.close()
-            raise
-        return GymWorld(environment, spec.end_effector_site, pictures, spec.task.max_steps)
+        return open_world(scene, pictures)
     except WhiskersError as error:
         if driven:
             raise

@@ -28,6 +28,7 @@ from viewer_app.questions import (
     Question,
     Samples,
     Shadow,
+    XRay,
     cell_label,
 )
 from viewer_app.seen import Picture, seen_until, unblinded
@@ -139,7 +140,7 @@ class Inquiry:
                 if columns < 1 or rows < 1:
                     raise WhiskersError(f"An occlusion map has at least 1 x 1 cells, found {columns} x {rows}.")
                 return (self.step not in self._known) + columns * rows
-            case Attention() | Denoising() | Shadow():
+            case Attention() | Denoising() | Shadow() | XRay():
                 return 1
             case _:
                 assert_never(self.question)
@@ -198,6 +199,11 @@ class Inquiry:
                 yield
             case Shadow():
                 self._base = self._ask(self.step)
+                yield
+            case XRay():
+                self._base = self._ask(self.step, want=Want(xray=True))
+                if not self._base.xray:
+                    raise WhiskersError(f"Policy {self._policy.info.name} has no processors of LeRobot's to look into.")
                 yield
             case _:
                 assert_never(self.question)

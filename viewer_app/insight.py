@@ -10,12 +10,45 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from viewer_app.detectors import Finding
 from viewer_app.smoothness import Seam, Smoothness
 from viewer_app.trace import Trace
 from viewer_app.tracking import Tracking
-from viewer_app.types import Float32Array, FloatArray
+from viewer_app.types import Float32Array, FloatArray, Positions
+
+
+@dataclass(frozen=True, eq=False)
+class Reach:
+    """How near the joints could bring the end effector to where each executed action asked it to be."""
+
+    position: FloatArray
+    """Distance by which the joint targets miss the position. Shape (steps,). [mm]"""
+    orientation: FloatArray
+    """Angle by which they miss the orientation, 0 where any will do. Shape (steps,). [deg]"""
+    missed: NDArray[np.bool_]
+    """Whether the position is missed by more than the tolerance of `actuation`. Shape (steps,)."""
+    failed: NDArray[np.bool_]
+    """Whether the position or the orientation is. Shape (steps,)."""
+
+    def to_plain(self) -> dict[str, object]:
+        """As it stands in `summary.json`."""
+        return {
+            "failed_steps": int(self.failed.sum()),
+            "share_failed": float(self.failed.mean()) if len(self.failed) else None,
+            "largest_position_error_mm": float(self.position.max(initial=0.0)),
+            "largest_orientation_error_deg": float(self.orientation.max(initial=0.0)),
+        }
+
+    def words(self, end: int) -> str:
+        """How often and how far the first `end` steps failed, in one line."""
+        failed = int(self.failed[:end].sum())
+        if not failed:
+            return f"all of {end} targets were reached"
+        share = f"{failed} of {end} targets were not reached ({100 * failed / end:.0f} %)"
+        turned = self.orientation[:end].max()
+        return f"{share}, by up to {self.position[:end].max():.1f} mm" + (f" and {turned:.1f} deg" if turned else "")
 
 
 @dataclass(frozen=True)
@@ -29,12 +62,15 @@ class EpisodeInsight:
     seams: tuple[Seam, ...]
     """Where one chunk takes over from another, in order."""
     tracking: tuple[Tracking, ...]
-    """One a joint. [deg]"""
+    """One for each number of an action, in the units in which it is shown (`Channels.shown_units`). Empty where the
+    state does not measure what actions command."""
     findings: tuple[Finding, ...]
     settled: tuple[Settled, ...] = ()
     """Of the chunks whose denoising was recorded, in order."""
     ranges: Ranges | None = None
     """None where no chunk was made yet."""
+    reach: Reach | None = None
+    """None where actions are no poses of the end effector."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +182,7 @@ class Settled:
 
 @dataclass(frozen=True, eq=False)
 class Ranges:
-    """Between which values the actions of a trace's chunks lie, joint by joint."""
+    """Between which values the actions of a trace's chunks lie, number by number."""
 
     trace: Trace
     length: int
@@ -159,7 +195,7 @@ class Ranges:
     """In scene units. Shape (n,)."""
     high: FloatArray
     joint_low: FloatArray
-    """Between what the scene's actuators can be told, in scene units. Shape (n,)."""
+    """Between what the scene's actuators, or its environment, can be told, in scene units. Shape (n,)."""
     joint_high: FloatArray
     alarm: str
     """One sentence where they look un-normalised, normalised twice, or out of reach; empty where all is well."""
@@ -175,8 +211,8 @@ class Divergence:
     """Distance of the end effectors. Shape (moments,). [mm]"""
     object: FloatArray | None
     """Distance of the task's objects. Shape (moments,). [mm] None where the task has none."""
-    joints: FloatArray
-    """Largest difference of any measured joint. Shape (moments,). [deg]"""
+    joints: FloatArray | None
+    """Largest difference of any measured joint that turns. Shape (moments,). [deg] None where none is measured."""
 
     def first(self, apart: float) -> int | None:
         """The first moment at which grippers or objects are farther apart than `apart` [mm]; None where none is."""
@@ -210,7 +246,8 @@ class Effect:
     largest: float
     """Largest distance over its rows. [mm]"""
     joints: FloatArray
-    """Altered minus plain at the end of the chunk, per joint. Shape (n,). [deg]"""
+    """Altered minus plain at the end of the chunk, per number of an action, in the units in which it is shown.
+    Shape (n,)."""
 
 
 @dataclass(frozen=True)
@@ -250,8 +287,12 @@ class MomentInsight:
     attention: Mapping[str, FloatArray] = field(default_factory=lambda: MappingProxyType({}))
     """By camera: mean over the chunk's rows of the decoder's cross-attention. Shape (rows, columns)."""
     saturated: tuple[bool, ...] = ()
-    """Per joint: whether the actuator's limit cuts off the action of this step."""
+    """Per number of an action: whether a limit cuts off that of this step."""
     denoising: DenoisingInsight | None = None
+    positions: Positions | None = None
+    """Where everything is that a person can put somewhere."""
+    began: Positions | None = None
+    """Where it was when the episode began."""
 
 
 SETTLED = 10.0

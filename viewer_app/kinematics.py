@@ -1,7 +1,8 @@
 """Where commanded joints would put a site of the robot: forward kinematics of whole action chunks.
 
-This is the *kinematic* path: no servo lag, no contacts, only the actuators' limits. The site is the scene's end
-effector unless another is asked for.
+This is the *kinematic* path: no servo lag, no contacts, only the actuators' limits. Where actions are poses of the end
+effector, inverse kinematics says which joints they command, so that the path shows where those would put it, not where
+it was asked to be. The site is the scene's end effector unless another is asked for.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
+from viewer_app.actuation import actuation_of
 from viewer_app.memory import Memory
 from viewer_app.scene import Scene
-from viewer_app.task import PROGRESS_SIZE
+from viewer_app.snapshots import STATE_SPEC, physics_of
 from viewer_app.trace import Trace
 from viewer_app.types import ActionChunk, Float32Array, FloatArray, frozen
-from viewer_app.world import STATE_SPEC
 
 _REMEMBERED = 4096
 _BLOCK = 64
@@ -36,31 +38,58 @@ class Poses:
 class Kinematics:
     """Forward kinematics with its own scratch data. One per thread."""
 
+    simulated = False
+    """Whether it is a simulation's word, and not where commanded joints would be."""
+    words = "commanded joints through kinematics (approximate)"
+    """What its paths are, for the legend."""
+
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._data = mujoco.MjData(scene.model)
+        self._actuation = actuation_of(scene)
+        self._relative = scene.spec.action.kind == "end_effector" and scene.spec.action.relative
         self._paths: Memory[FloatArray] = Memory(_REMEMBERED)
 
     def path(self, actions: Float32Array, snapshot: FloatArray, site: int | None = None) -> FloatArray:
         """A site's position for each row of joint targets, clipped as the actuators clip them.
 
         Args:
-            actions: Scene units. Shape (H, n).
-            snapshot: Says where everything else is. Shape (z,).
+            actions: Control step by control step. Scene units. Shape (H, n).
+            snapshot: Says where everything else is, and where the first row starts from. Shape (z,).
             site: Number of the site in the model; None is the end effector.
 
         Returns:
-            Positions in the world frame. Shape (H, 3). [m]
+            Positions in the world frame. Shape (H, 3). [m] NaN from a row on that the world would refuse.
         """
         return self.poses(actions, snapshot, site).points
 
-    def poses(self, actions: Float32Array, snapshot: FloatArray, site: int | None = None) -> Poses:
-        """As `path`, with the site's orientation."""
+    def path_of_each(self, actions: Float32Array, snapshot: FloatArray, site: int | None = None) -> FloatArray:
+        """As `path`, of rows that are alternatives for one control step: each starts from the snapshot."""
+        if self._scene.spec.action.kind != "end_effector":
+            return self.path(actions, snapshot, site)
+        return np.concatenate([self.path(action[None], snapshot, site) for action in actions])
+
+    def poses(
+        self,
+        actions: Float32Array,
+        snapshot: FloatArray,
+        site: int | None = None,
+        rows: NDArray[np.int64] | None = None,
+    ) -> Poses:
+        """As `path`, with the site's orientation.
+
+        Args:
+            actions, snapshot, site: As for `path`.
+            rows: Of which rows; None is all.
+        """
         model, data = self._scene.model, self._data
-        mujoco.mj_setState(model, data, snapshot[PROGRESS_SIZE:], STATE_SPEC)
-        positions = np.repeat(data.qpos[None], len(actions), axis=0)  # (H, nq)
-        positions[:, self._scene.qpos_index] = self._scene.to_control(actions)
-        points, axes = np.empty((len(actions), 3)), np.empty((len(actions), 9))
+        mujoco.mj_setState(model, data, physics_of(model, snapshot), STATE_SPEC)
+        targets = self._actuation.settled(actions, data)
+        if rows is not None:
+            targets = targets[rows]
+        positions = np.repeat(data.qpos[None], len(targets), axis=0)  # (H, nq)
+        positions[:, self._scene.qpos_index] = targets
+        points, axes = np.empty((len(targets), 3)), np.empty((len(targets), 9))
         # Views of MuJoCo's memory, taken once: a look-up costs as much as the kinematics themselves.
         qpos, point, turn = data.qpos, data.site_xpos[self._site(site)], data.site_xmat[self._site(site)]
         for row, position in enumerate(positions):
@@ -71,8 +100,20 @@ class Kinematics:
         return Poses(points, axes.reshape(-1, 3, 3))
 
     def path_of(self, chunk: ActionChunk, trace: Trace, site: int | None = None) -> FloatArray:
-        """`path` of a chunk from the step it was asked at, remembered. Shape (H, 3). [m]"""
-        return self.path_for(chunk, chunk.actions, trace, chunk.start, site)
+        """`path` of a chunk from the step it was asked at, remembered. Shape (H, 3). [m]
+
+        Changes of a pose are relative to where the step before left it, so those of a chunk that came late begin where
+        it came into force; its rows before that were never executed.
+        """
+        if not (self._relative and chunk.delay and chunk.arrived <= len(trace)):
+            return self.path_for(chunk, chunk.actions, trace, chunk.start, site)
+
+        def compute() -> FloatArray:
+            begins = ((chunk.start, chunk.actions[: chunk.delay]), (chunk.arrived, chunk.actions[chunk.delay :]))
+            parts = [self.path(actions, trace.snapshot(max(step, 0)), site) for step, actions in begins]
+            return frozen(np.concatenate(parts))
+
+        return self._paths.get(chunk, self._site(site), compute)
 
     def path_for(
         self, owner: object, actions: Float32Array, trace: Trace, step: int, site: int | None = None
@@ -81,18 +122,22 @@ class Kinematics:
 
         Args:
             owner: It must not change, nor have other actions.
-            actions: Scene units. Shape (..., n).
+            actions: Chunks. Scene units. Shape (..., H, n).
             trace: Says where everything else is.
             step: At which step; negative is before the trace began, for which its first moment must serve.
             site: Number of the site in the model; None is the end effector.
 
         Returns:
-            Positions in the world frame. Shape (..., 3). [m]
+            Positions in the world frame. Shape (..., H, 3). [m]
         """
 
         def compute() -> FloatArray:
-            rows = actions.reshape(-1, actions.shape[-1])
-            return frozen(self.path(rows, trace.snapshot(max(step, 0)), site)).reshape(*actions.shape[:-1], 3)
+            # Joint targets need not be told which of them follow one another.
+            in_turn = self._scene.spec.action.kind == "end_effector"
+            chunks = actions.reshape(-1, actions.shape[-2] if in_turn else actions[..., 0].size, actions.shape[-1])
+            snapshot = trace.snapshot(max(step, 0))
+            paths = [self.path(chunk, snapshot, site) for chunk in chunks]
+            return frozen(np.concatenate(paths)).reshape(*actions.shape[:-1], 3)
 
         return self._paths.get(owner, self._site(site), compute)
 
@@ -113,7 +158,7 @@ class Kinematics:
 
     def _block(self, trace: Trace, number: int, end: int, site: int) -> FloatArray:
         first, last = number * _BLOCK, min((number + 1) * _BLOCK, end)
-        states = np.asarray(trace.column("snapshot"), np.float64)[first:last, PROGRESS_SIZE:]
+        states = physics_of(self._scene.model, np.asarray(trace.column("snapshot"), np.float64)[first:last])
 
         def compute() -> FloatArray:
             return along(self._scene, self._data, states, site)

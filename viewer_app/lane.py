@@ -6,8 +6,9 @@ A lane takes one step when told to and changes its settings when told to; when t
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import assert_never
 
@@ -15,20 +16,37 @@ import numpy as np
 
 from viewer_app.blinding import BlindSetting
 from viewer_app.chunking import Chunking, FirstN, OverlapBlend, TemporalEnsemble, action_at
-from viewer_app.commands import MoveObject, SetBlinding
+from viewer_app.commands import SetBlinding
 from viewer_app.fit import check_fit
+from viewer_app.gym_moments import moments_of
 from viewer_app.inquiry import Inquiry, policy_seed
+from viewer_app.movable import check_pushable
+from viewer_app.placing import check_placing, placing_words, push_words
 from viewer_app.questions import Answers, Question, Shadow
 from viewer_app.scene import Scene
 from viewer_app.seen import seen_until
 from viewer_app.trace import Event, Settings, Trace, carried_from, default_settings
-from viewer_app.types import ActionChunk, Guidance, Policy, Want, WhiskersError, World
+from viewer_app.types import ActionChunk, FloatArray, Force, Guidance, Policy, Positions, Want, WhiskersError, World
 from viewer_app.view import LaneView, Latency, Snippet
 
 MOST_DENOISING_STEPS = 100
 """More would be asked for by mistake only."""
+_UNDOES = 100
+"""How many moves can be undone."""
 _LATENCIES = 500
 """How many policy calls the latency figures are taken over."""
+
+
+@dataclass(frozen=True)
+class _Undo:
+    """How the world was before something was moved."""
+
+    trace: Trace
+    step: int
+    snapshot: FloatArray
+    """Shape (z,)."""
+    words: str
+    """What was moved where."""
 
 
 class Lane:
@@ -56,16 +74,20 @@ class Lane:
         self._latency = Latency()
         self.answers = Answers()
         self.inquiries: list[Inquiry] = []
-        self.trace = self._first_trace(policy, seed)
+        self.sayings: list[str] = []
+        """What the person should be told, for the engine to say."""
+        self._heeded = ""
+        self._undoes: deque[_Undo] = deque(maxlen=_UNDOES)
+        self.trace = self._first_trace(policy, seed, None)
 
-    def _first_trace(self, policy: Policy | None, seed: int) -> Trace:
+    def _first_trace(self, policy: Policy | None, seed: int, start: Positions | None) -> Trace:
         if policy is not None:
             check_fit(policy.info, self.scene)
         self.policy = policy
         self.latencies, self._latency = [], Latency()
         # Another policy would have answered otherwise.
         self.answers, self.inquiries = Answers(), []
-        return self._begin(seed, self._default_settings(), ())
+        return self._begin(seed, replace(self._default_settings(), start=start), ())
 
     def _default_settings(self) -> Settings:
         prompt = self.scene.spec.prompt
@@ -76,9 +98,9 @@ class Lane:
         return default_settings(self.policy.info, prompt, weights)
 
     def _begin(self, seed: int, settings: Settings, carried: tuple[ActionChunk, ...]) -> Trace:
-        self.world.reset(seed)
+        self.world.reset(seed, settings.start)
         self._episodes += 1
-        return Trace(
+        trace = Trace(
             name=f"episode {self._episodes}",
             scene=self.scene.name,
             policy=self.policy.info if self.policy is not None else None,
@@ -88,6 +110,23 @@ class Lane:
             readings=self.world.readings(),
             carried=carried,
         )
+        if settings.start is not None:
+            trace.note(Event(0, "moved", f"the episode begins at start positions {settings.start.name}".rstrip()))
+        self._know(trace)
+        return trace
+
+    def _know(self, *traces: Trace) -> None:
+        """Let an environment find its way to moments of traces by the actions in them."""
+        for trace in traces if self.scene.spec.environment else ():
+            moments_of(self.scene).know(trace)
+
+    def _heed(self) -> None:
+        """Say, once, what is approximate about the moment that the world was brought to."""
+        caveat, self._heeded = self.world.caveat, self._heeded if self.world.caveat else ""
+        if caveat != self._heeded:
+            self._heeded = caveat
+            self.trace.note(Event(len(self.trace), "note", caveat))
+            self.sayings.append(caveat)
 
     @property
     def settings(self) -> Settings:
@@ -109,15 +148,16 @@ class Lane:
         if made_by is not None and made_by.digest == policy.info.digest and len(self.trace):
             self.policy = policy
             return
+        start = self.settings.start
         self._keep()
-        self.trace = self._first_trace(policy, seed)
+        self.trace = self._first_trace(policy, seed, start)
 
     def reset_episode(self, seed: int | None) -> None:
         """Begin a new episode with the settings in force. The old trace is kept."""
         settings = self.settings
         # A blinding that began in the last episode is in force from the start of this one.
         blinding = {name: replace(setting, since=0) for name, setting in settings.blinding.items()}
-        settings = replace(settings, blinding=MappingProxyType(blinding))
+        settings = replace(settings, blinding=MappingProxyType(blinding), forces=())
         carried = () if settings.reset_at_start else carried_from(self.trace)
         seed = self.trace.seed if seed is None else seed
         self._keep()
@@ -141,9 +181,11 @@ class Lane:
             raise WhiskersError(f"Trace {name!r} was made by another policy; load that policy to continue from it.")
         self._branches += 1
         branch = parent.fork(step, f"{name.split(' / ')[0]} / branch {self._branches}")
+        self._know(branch)
         self.world.restore(branch.snapshot(step))
         self._keep()
         self.trace = branch
+        self._heed()
 
     def change(self, settings: Settings, text: str) -> None:
         """Put other settings in force from the next step on."""
@@ -236,17 +278,83 @@ class Lane:
             text = f"{command.name} blinded: {command.mode}"
         self.change(replace(self.settings, blinding=MappingProxyType(blinding)), text)
 
-    def move(self, command: MoveObject) -> None:
-        """Put an object somewhere before the next step.
+    # What is done to the world.
+
+    def place(self, positions: Positions) -> None:
+        """Put objects and joints somewhere before the next step.
 
         Raises:
-            WhiskersError: If it is not a free object.
+            WhiskersError: If one of them cannot be put; nothing is then changed.
         """
-        self.world.move_object(command.name, np.array(command.position), command.yaw)
+        undo = _Undo(self.trace, len(self.trace), self.world.snapshot(), placing_words(positions))
+        self.world.place(positions)
+        self._undoes.append(undo)
+        self._world_changed(Event(len(self.trace), "moved", undo.words, positions))
+
+    def undo_move(self) -> None:
+        """Put back what was placed last; if steps were taken since, in a branch from the step where that was done.
+
+        Raises:
+            WhiskersError: If nothing was moved, or its trace cannot be continued.
+        """
+        if not self._undoes:
+            raise WhiskersError("Nothing was moved that could be put back.")
+        undo = self._undoes[-1]
+        if self.trace is not undo.trace or len(self.trace) != undo.step:
+            self.fork(undo.trace.name, undo.step)
+        self._undoes.pop()
+        self.world.restore(undo.snapshot)
+        self._world_changed(Event(len(self.trace), "undone", f"undone: {undo.words}"))
+
+    def _world_changed(self, event: Event) -> None:
         self._head_changes()
         self.trace.set_head(self.world.snapshot(), self.world.readings())
-        x, y, z = command.position
-        self.trace.note(Event(len(self.trace), "moved", f"{command.name} moved to ({x:.3f}, {y:.3f}, {z:.3f}) m"))
+        self.trace.note(event)
+
+    def set_start(self, positions: Positions | None) -> None:
+        """Begin episodes elsewhere from the next reset on; None leaves it to the seed again.
+
+        Raises:
+            WhiskersError: If the scene has not what is to be put, or it cannot be put there.
+        """
+        if positions == self.settings.start:
+            return
+        if positions is not None:
+            check_placing(self.scene, positions)
+        text = "start: as the seed draws" if positions is None else f"start: {positions.name or 'positions'}"
+        self.change(replace(self.settings, start=positions), text)
+
+    def push(
+        self,
+        body: str,
+        force: tuple[float, float, float],
+        torque: tuple[float, float, float],
+        steps: int,
+    ) -> None:
+        """Push a body from the next step on.
+
+        Args:
+            body: Its name.
+            force: World frame. [N]
+            torque: World frame. [N m]
+            steps: How long. [control steps]
+
+        Raises:
+            WhiskersError: If no force can move it, or it is not a force.
+        """
+        check_pushable(self.scene.model, body)
+        if not np.isfinite((*force, *torque)).all() or steps < 1:
+            raise WhiskersError(f"A push needs finite numbers and at least 1 step; found {force} N for {steps} steps.")
+        head = len(self.trace)
+        still = tuple(each for each in self.settings.forces if each.end > head)
+        forces = (*still, Force(body, force, torque, head, head + steps))
+        text = f"{body} pushed: {push_words(force, torque)}, {steps} step{'s' * (steps != 1)}"
+        self.trace.set_settings(replace(self.settings, forces=forces), text, "pushed")
+
+    def stop_pushing(self) -> None:
+        """End all pushes now."""
+        if any(force.end > len(self.trace) for force in self.settings.forces):
+            self.trace.set_settings(replace(self.settings, forces=()), "pushing ends", "pushed")
 
     def step(self, want: Want, thinking: Callable[[], None]) -> None:
         """Take one control step and record it.
@@ -265,7 +373,8 @@ class Lane:
         asked = self._ask(step, want, thinking) if self.trace.is_due(step) else None
         in_force = [*self.trace.chunks_in_force(step, asked_too=False), *([asked] if asked is not None else [])]
         action = action_at(in_force, step, settings.chunking, self.policy.info.action_scale)
-        self.world.step(action)
+        self.world.step(action, self.trace.forces_at(step))
+        self._heed()
         self.trace.append(action, asked, self.world.snapshot(), self.world.readings())
 
     def _ask(self, step: int, want: Want, thinking: Callable[[], None]) -> ActionChunk:
@@ -382,4 +491,5 @@ class Lane:
         self.earlier = tuple(Snippet(trace, len(trace)) for trace in earlier)
         self._episodes = self._branches = len(traces)
         self.trace = last
+        self._know(*traces)
         self.world.restore(last.snapshot(len(last)))

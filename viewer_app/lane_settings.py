@@ -12,11 +12,19 @@ from dataclasses import dataclass, fields, replace
 
 from viewer_app.blinding import STATE, Blind
 from viewer_app.chunking import Chunking, FirstN, OverlapBlend, TemporalEnsemble
-from viewer_app.commands import SetBlinding, SetChunking, SetDelay, SetDenoisingSteps, SetGuidance, SetPrompt
+from viewer_app.commands import (
+    SetBlinding,
+    SetChunking,
+    SetDelay,
+    SetDenoisingSteps,
+    SetGuidance,
+    SetPrompt,
+    SetStart,
+)
 from viewer_app.lane import MOST_DENOISING_STEPS
 from viewer_app.types import Guidance, PolicyInfo, WhiskersError
 
-LaneCommand = SetChunking | SetDelay | SetDenoisingSteps | SetGuidance | SetBlinding | SetPrompt
+LaneCommand = SetChunking | SetDelay | SetDenoisingSteps | SetGuidance | SetBlinding | SetPrompt | SetStart
 """What can be set in one lane."""
 Spelling = Callable[[str], str]
 """Name of a field of `LaneSettings` to how the person wrote it."""

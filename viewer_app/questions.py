@@ -74,13 +74,18 @@ class Denoising:
 
 
 @dataclass(frozen=True)
+class XRay:
+    """What does each step of its processors do to the numbers here? See `ActionChunk.xray`."""
+
+
+@dataclass(frozen=True)
 class Shadow:
     """What would another lane's policy do here, with that lane's prompt, blinding and sampling?"""
 
     lane: int
 
 
-Question = Samples | Ensemble | Ablation | Occlusion | Attention | Denoising | Shadow
+Question = Samples | Ensemble | Ablation | Occlusion | Attention | Denoising | Shadow | XRay
 
 ALL_CAMERAS = "all cameras"
 """Label of the ablation that blinds every camera at once."""

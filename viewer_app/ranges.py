@@ -2,7 +2,8 @@
 
 Every alarm needs two witnesses, because one alone has innocent explanations: a policy may hold still, and a gripper
 may be told to squeeze. The best witness is where the first chunk begins: a policy that is in order begins near the
-joints as they are measured there, whatever its units.
+joints as they are measured there, whatever its units. Where actions are no joint targets there is no such witness, and
+what is left is whether they lie far outside what is accepted.
 """
 
 from __future__ import annotations
@@ -62,10 +63,7 @@ class RangeReader:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        ends = np.array([[-np.inf], [np.inf]], np.float32).repeat(scene.n_action, axis=1)
-        reach = np.asarray(scene.to_scene_units(scene.to_control(ends)), np.float64)
-        # An axis may be turned round by its unit.
-        self._reach_low, self._reach_high = frozen(reach.min(axis=0)), frozen(reach.max(axis=0))
+        self._reach_low, self._reach_high = (frozen(end) for end in np.asarray(scene.actions.reach, np.float64))
         span = self._reach_high - self._reach_low
         self._span = frozen(np.where(np.isfinite(span) & (span > 0), span, np.nan))  # (n,), NaN without limits
         self._tallies: Memory[list[_Tally]] = Memory(_TRACES)
@@ -142,6 +140,8 @@ class RangeReader:
                 "are damaged."
             )
         policy, actions = trace.policy, np.asarray(first.actions, np.float32)
+        if not self._scene.commands_joints:
+            return self._outside(tally, None) or self._huge(tally, policy)
         state = np.asarray(trace.column("state"), np.float32)[max(first.start, 0)]
         if policy is None or len(state) != actions.shape[1]:
             return self._huge(tally, policy)
@@ -177,17 +177,20 @@ class RangeReader:
             return f"{stay}: they look normalised still; check the statistics that un-normalise the actions."
         return ""
 
-    def _outside(self, tally: _Tally, begin: _Begin) -> str:
-        """Far from what the actuators take, for a large share of what is intended."""
+    def _outside(self, tally: _Tally, begin: _Begin | None) -> str:
+        """Far from what the actuators or the environment take, for a large share of what is intended."""
         limited = np.isfinite(self._span)
         often = (tally.beyond >= OFTEN * tally.rows) & limited
         far = (tally.far_beyond >= OFTEN * tally.rows) & limited
         if not far.any() and int(often.sum()) < 2:
             return ""
-        names = [name for name, bad in zip(self._scene.joint_names, often, strict=True) if bad]
+        names = [name for name, bad in zip(self._scene.action_names, often, strict=True) if bad]
         joints = f"{', '.join(names[:3])}{' and others' * (len(names) > 3)}"
         share = 100 * float(tally.beyond[often].max()) / tally.rows
-        text = f"{share:.0f} % of the actions are far outside what the robot can do ({joints})"
+        there = "the environment takes" if self._scene.spec.action.kind == "environment" else "the robot can do"
+        text = f"{share:.0f} % of the actions are far outside what {there} ({joints})"
+        if begin is None:
+            return f"{text}: they look un-normalised with other statistics, or meant for another environment."
         if begin.fits(begin.un_normalised_once_less, limited):
             return f"{text}: they look un-normalised twice."
         if begin.fits(begin.as_degrees, limited):
@@ -202,7 +205,7 @@ class RangeReader:
         largest = np.fmax(np.abs(tally.model_low), np.abs(tally.model_high))
         if int((largest > HUGE).sum()) < min(2, len(largest)) and not (largest > HUGE_ALONE).any():
             return ""
-        joint = self._scene.joint_names[int(largest.argmax())]
+        joint = self._scene.action_names[int(largest.argmax())]
         return (
             f"The model's own numbers reach {largest.max():.0f} ({joint}) where a few are usual: its inputs are not "
             "normalised as in training, or its statistics are another robot's."

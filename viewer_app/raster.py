@@ -7,7 +7,7 @@ budget, and in the same way for every output.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import cv2
@@ -56,6 +56,10 @@ class Lens:
     """[px]"""
     height: int
     """[px]"""
+
+    def turned(self) -> Lens:
+        """The camera of the same picture turned by 180 degrees."""
+        return replace(self, up=-self.up, top=-self.bottom, bottom=-self.top, center=-self.center)
 
     @property
     def _half_width(self) -> float:

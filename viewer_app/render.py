@@ -18,16 +18,17 @@ from OpenGL import GL
 from viewer_app.overlays import Legend, Polyline, Primitive, Sight, build
 from viewer_app.paths import Paths
 from viewer_app.questions import Answers
-from viewer_app.raster import Box, Lens, draw, lines_near
-from viewer_app.scene import Scene
+from viewer_app.raster import Box, Lens, ReadDepth, draw, lines_near
+from viewer_app.scene import CameraSpec, Scene
 from viewer_app.seen import seen_at
+from viewer_app.snapshots import dress
 from viewer_app.trace import Trace
-from viewer_app.types import Float32Array, FloatArray, ImageArray
+from viewer_app.types import Float32Array, FloatArray, ImageArray, WhiskersError
 from viewer_app.view import TRACKING_SMOOTHING, Camera, OverlayChoice
 from viewer_app.world import pose
 
 _SOFTWARE = ("llvmpipe", "softpipe", "swiftshader", "software", "basic render")
-_SHOWN_GROUPS = np.array([1, 1, 1, 0, 0, 0], np.uint8)
+SHOWN_GROUPS = np.array([1, 1, 1, 0, 0, 0], np.uint8)
 """The geom groups that MuJoCo draws by default."""
 _TRACKING_STEPS = 100
 """How far back the tracking camera remembers: 0.85^100 is below 1e-7."""
@@ -87,7 +88,7 @@ class Picture:
         pose(self.scene, data, self.shot.trace.snapshot(self.shot.step))
         ray = self.lens.ray(u, v)
         geom = np.zeros(1, np.int32)
-        distance = mujoco.mj_ray(self.scene.model, data, self.lens.position, ray, _SHOWN_GROUPS, True, -1, geom)
+        distance = mujoco.mj_ray(self.scene.model, data, self.lens.position, ray, SHOWN_GROUPS, True, -1, geom)
         return None if geom[0] < 0 else np.asarray(self.lens.position + distance * ray)
 
 
@@ -113,6 +114,13 @@ class Offscreen:
             self.model.vis.quality.shadowsize = 4096
             self.model.vis.quality.offsamples = 8
         self.data = mujoco.MjData(self.model)
+        most = int(GL.glGetIntegerv(GL.GL_MAX_RENDERBUFFER_SIZE))
+        if max(width, height) > most:
+            self.context.free()
+            raise WhiskersError(
+                f"Scene {scene.name}: this machine cannot draw pictures of {width}x{height} pixels (its OpenGL takes "
+                f"{most}x{most} at most); make the cameras smaller."
+            )
         self.render = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_100)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self.render)
         # MuJoCo restores the buffer that was current when its own context was made; depth is then reversed z.
@@ -202,6 +210,20 @@ class Offscreen:
         mujoco.mjr_readPixels(None, depth, mujoco.MjrRect(box.left, bottom, box.width, box.height), self.render)
         return depth[::-1]
 
+    def read_eye(self, eye: CameraSpec | None) -> ImageArray:
+        """The picture begun last as it is seen through a camera of a scene, None for plain colour.
+
+        Returns:
+            Top row first. Shape (height, width, 3).
+        """
+        if eye is None or not eye.is_depth:
+            image = self.read_image()
+        else:
+            width, height = self._drawn.width, self._drawn.height
+            distance = self.lens(width, height).distance(self.read_depth(Box(0, 0, width, height)))
+            image = depth_picture(distance, *eye.depth)
+        return image if eye is None or not eye.turned else np.ascontiguousarray(image[::-1, ::-1])
+
     def lens(self, width: int, height: int) -> Lens:
         """The camera of the last picture: the middle between MuJoCo's two eyes."""
         eyes = self.scene.camera
@@ -241,12 +263,12 @@ class PolicyCameras:
 
     def pictures(self, snapshot: FloatArray, cameras: Sequence[str]) -> Mapping[str, ImageArray]:
         """Camera name to picture, shape (height, width, 3), for the world of `snapshot`."""
-        pose(self._scene, self._offscreen.data, snapshot)
+        dress(self._scene, self._offscreen.model, self._offscreen.data, snapshot)
         found = {}
         for name in cameras:
-            size = self._scene.spec.cameras[name]
-            camera = _fixed_camera(self._offscreen.model, name)
-            image = self._offscreen.draw(camera, size.width, size.height)
+            eye = self._scene.spec.cameras[name]
+            self._offscreen.begin(_camera_of(self._scene, name), eye.width, eye.height)
+            image = self._offscreen.read_eye(eye)
             image.setflags(write=False)
             found[name] = image
         return MappingProxyType(found)
@@ -295,10 +317,17 @@ class PictureCache:
 class Viewport:
     """Renders shots: the scene as a person looks at it, with overlays."""
 
-    def __init__(self, scene: Scene, picture_budget: int = 256 << 20) -> None:
+    def __init__(self, scene: Scene, picture_budget: int = 256 << 20, patience: float | None = None) -> None:
+        """
+        Args:
+            scene: What is drawn.
+            picture_budget: The most that the remembered pictures of the policy's cameras may take. [bytes]
+            patience: How long environments may be simulated for one picture, see `Paths`. [s]
+        """
         self._scene = scene
         self._offscreen = Offscreen(scene, 1280, 720, full_look=True)
-        self._paths = Paths(scene)
+        self.paths = Paths(scene, patience)
+        """What the overlays of the last picture were computed with."""
         self._cameras: PolicyCameras | None = None
         self._cache = PictureCache(picture_budget)
 
@@ -321,17 +350,22 @@ class Viewport:
         offscreen = self._offscreen
         offscreen.resize(shot.width, shot.height)
         if before is None:
-            pose(self._scene, offscreen.data, shot.trace.snapshot(shot.step))
+            dress(self._scene, offscreen.model, offscreen.data, shot.trace.snapshot(shot.step))
         camera = self._camera(shot)
         offscreen.begin(camera, shot.width, shot.height, same_moment=before is not None)
         # The overlays' geometry is computed while OpenGL draws.
-        sight = Sight(self._paths, shot.trace, shot.step, shot.overlays, shot.answers)
+        self.paths.begin()
+        sight = Sight(self.paths, shot.trace, shot.step, shot.overlays, shot.answers)
         primitives = tuple(build(sight)) if before is None else before.primitives
-        image = offscreen.read_image()
+        eye = self._scene.spec.cameras.get(shot.camera.scene_camera or "")
+        image = offscreen.read_eye(eye)
         lens = offscreen.lens(shot.width, shot.height)
+        read_depth: ReadDepth = offscreen.read_depth
+        if eye is not None and eye.turned:
+            lens, read_depth = lens.turned(), _turned(read_depth, shot.width, shot.height)
         legend = tuple(each for each in primitives if isinstance(each, Legend))
         drawn = primitives if shot.overlays.legend else [each for each in primitives if not isinstance(each, Legend)]
-        draw(image, offscreen.read_depth, lens, drawn)
+        draw(image, read_depth, lens, drawn)
         whiskers = tuple(each for each in primitives if isinstance(each, Polyline) and each.asked_at is not None)
         return Picture(self._scene, shot, image, lens, legend, whiskers, primitives)
 
@@ -366,10 +400,11 @@ class Viewport:
         if self._cameras is not None:
             self._cameras.close()
         self._offscreen.close()
+        self.paths.close()
 
     def _camera(self, shot: Shot) -> mujoco.MjvCamera:
         if shot.camera.scene_camera is not None:
-            return _fixed_camera(self._offscreen.model, shot.camera.scene_camera)
+            return _camera_of(self._scene, shot.camera.scene_camera)
         camera = mujoco.MjvCamera()
         camera.type = mujoco.mjtCamera.mjCAMERA_FREE
         camera.lookat[:] = smoothed_tip(shot.trace, shot.step) if shot.camera.tracking else shot.camera.look_at
@@ -390,8 +425,39 @@ def smoothed_tip(trace: Trace, step: int) -> FloatArray:
     return np.asarray(weights @ tips / weights.sum())
 
 
-def _fixed_camera(model: mujoco.MjModel, name: str) -> mujoco.MjvCamera:
+def depth_picture(distance: FloatArray, nearest: float, farthest: float) -> ImageArray:
+    """Distances as grey: 0 at the nearest and nearer, 255 at the farthest and beyond, rounded, halves to even.
+
+    Args:
+        distance: Along the optical axis. Shape (height, width). [m]
+        nearest, farthest: [m]
+
+    Returns:
+        Three equal channels. Shape (height, width, 3).
+    """
+    share = np.clip((distance - nearest) / (farthest - nearest), 0.0, 1.0)
+    grey = np.rint(255 * share).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def _turned(read: ReadDepth, width: int, height: int) -> ReadDepth:
+    """Reads the depth of a picture of this size turned by 180 degrees. [px]"""
+
+    def read_turned(box: Box) -> Float32Array:
+        opposite = Box(width - box.left - box.width, height - box.top - box.height, box.width, box.height)
+        return read(opposite)[::-1, ::-1]
+
+    return read_turned
+
+
+def _camera_of(scene: Scene, name: str) -> mujoco.MjvCamera:
     camera = mujoco.MjvCamera()
+    eye = scene.spec.cameras.get(name)
+    if eye is not None and eye.free:
+        camera.type = mujoco.mjtCamera.mjCAMERA_FREE
+        camera.lookat[:] = eye.free[:3]
+        camera.distance, camera.azimuth, camera.elevation = eye.free[3:]
+        return camera
     camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
-    camera.fixedcamid = model.camera(name).id
+    camera.fixedcamid = scene.model.camera(scene.model_camera(name)).id
     return camera

@@ -15,12 +15,14 @@ from types import MappingProxyType
 import mujoco
 import numpy as np
 
+from viewer_app.channels import listed
 from viewer_app.chunking import FirstN
 from viewer_app.demonstration import DATASET, Demonstration
+from viewer_app.snapshots import STATE_SPEC, take_looks
 from viewer_app.task import PROGRESS_SIZE
 from viewer_app.trace import Event, Settings, Trace
 from viewer_app.types import ActionChunk, FloatArray, PhysicsError, PolicyInfo, Readings, WhiskersError
-from viewer_app.world import STATE_SPEC, MujocoWorld, pose
+from viewer_app.world import MujocoWorld, pose
 
 JOINT_REPLAY = "JOINT_REPLAY"
 """Phase of every moment of a joint replay, so that the timeline says what it is."""
@@ -61,13 +63,19 @@ def physics_replay(
         stop: Asked before each step whether to leave it at what was done.
 
     Raises:
-        WhiskersError: If the demonstration's rate is not the scene's control rate: a step would last another time.
+        WhiskersError: If the demonstration's rate is not the scene's control rate: a step would last another time. Or
+            if only a Gymnasium environment knows what the actions do.
     """
     scene = demonstration.scene
     if abs(demonstration.fps - scene.spec.control_hz) > 1e-6:
         raise WhiskersError(
             f"{demonstration.title} has {demonstration.fps:g} frames a second, and scene {scene.name} is controlled at "
             f"{scene.spec.control_hz:g} Hz; set control_hz in a copy of {scene.path.name} to execute its actions."
+        )
+    if scene.spec.action.kind == "environment":
+        raise WhiskersError(
+            f"The actions of {demonstration.title} cannot be executed here: only environment {scene.spec.environment} "
+            "itself knows what they do."
         )
     world = MujocoWorld(scene)
     world.reset(_seed(demonstration, seed))
@@ -88,8 +96,17 @@ def physics_replay(
 
 
 def recorded_moments(demonstration: Demonstration, seed: int | None = None) -> Iterator[Moment]:
-    """The T + 1 moments of a joint replay. The states are the recorded ones, to the bit."""
+    """The T + 1 moments of a joint replay. The states are the recorded ones, to the bit.
+
+    Raises:
+        WhiskersError: If the recorded states are no joint positions.
+    """
     scene = demonstration.scene
+    if scene.spec.state.kind != "joints":
+        raise WhiskersError(
+            f"{demonstration.title} cannot be shown on the robot of scene {scene.name}: its states are no joint "
+            f"positions ({listed(scene.state_names)})."
+        )
     world = MujocoWorld(scene)
     world.reset(_seed(demonstration, seed))
     start = world.snapshot()
@@ -102,10 +119,13 @@ def recorded_moments(demonstration: Demonstration, seed: int | None = None) -> I
         data.time = moment / demonstration.fps
         data.qpos[scene.qpos_index] = angles[frame]
         data.qvel[:] = 0.0
-        data.ctrl[scene.ctrl_index] = scene.to_control(demonstration.actions[frame])
-        mujoco.mj_kinematics(scene.model, data)
-        snapshot = start.copy()
-        mujoco.mj_getState(scene.model, data, snapshot[PROGRESS_SIZE:], STATE_SPEC)
+        if scene.spec.action.kind == "joints":
+            data.ctrl[scene.ctrl_index] = scene.to_control(demonstration.actions[frame])
+        (mujoco.mj_fwdPosition if scene.spec.looks else mujoco.mj_kinematics)(scene.model, data)
+        state = np.empty(mujoco.mj_stateSize(scene.model, STATE_SPEC))
+        mujoco.mj_getState(scene.model, data, state, STATE_SPEC)
+        looks = take_looks(scene.spec.looks, scene.model, data)
+        snapshot = np.concatenate([start[:PROGRESS_SIZE], state, looks])
         yield (
             snapshot,
             Readings(

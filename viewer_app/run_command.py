@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from recordings.dataset_out import DatasetOptions, check_free
@@ -13,15 +13,18 @@ from viewer_app.batch import Batch, film
 from viewer_app.command_line import Run, given
 from viewer_app.dataset_command import save_dataset
 from viewer_app.detectors import Thresholds
+from viewer_app.diagnosis import parse_mends
 from viewer_app.insight import EpisodeInsight
 from viewer_app.lane_settings import LaneCommand, LaneSettings
 from viewer_app.measures import write_measures
+from viewer_app.mending import mended
 from viewer_app.scene import Scene
 from viewer_app.shown_cameras import fitted
-from viewer_app.summary import EpisodeResult, Summary, results_by_outcome
+from viewer_app.start_positions import read_start
+from viewer_app.summary import EpisodeResult, Summary, results_by_outcome, successes_by_start
 from viewer_app.teacher_command import evaluate_on_dataset
 from viewer_app.terminal import batch_bar, load_policy, new_folder, say, tell, write_summary
-from viewer_app.types import Policy, Want, WhiskersError
+from viewer_app.types import Policy, Positions, Want, WhiskersError
 from viewer_app.view import OverlayChoice
 
 _DONE, _INTERRUPTED, _NOT_SAVED = 0, 1, 1
@@ -40,17 +43,24 @@ def run(choice: Run) -> int:
         return evaluate_on_dataset(choice, choice.on_dataset)
     settings = _checked(choice)
     scene = Scene.load(choice.scene)
-    policy = fitted(load_policy(choice.checkpoint, choice.device), scene, choice.cameras, say)
+    starts = _starts(choice, scene)
+    mends = parse_mends(choice.units, choice.joint, choice.statistics, choice.checkpoint, scene)
+    loaded = load_policy(choice.checkpoint, choice.device, mends.statistics)
+    policy = fitted(mended(loaded, mends, scene), scene, choice.cameras, say)
     setup = settings.commands(policy.info, _flag)
     overlays = _overlays(choice, policy)
     out = new_folder(Path("out/run")) if choice.out is None else choice.out
-    summary, complete = _run_episodes(choice, scene, policy, setup, overlays, out)
+    summary, complete = _run_episodes(choice, scene, policy, setup, starts, overlays, out)
     text = write_summary(out, summary.to_plain())
     if choice.json:
         tell(text)
     else:
         tell(summary.to_sentence())
         tell(", ".join(f"{name} {count}" for name, count in results_by_outcome(summary.episodes).items()))
+        for name, (successes, count) in successes_by_start(summary.episodes).items():
+            tell(f"from {name}: {successes} of {count} succeeded")
+        if summary.rewind is not None:
+            tell(f"environment {scene.spec.environment}: {summary.rewind['words']}")
         videos = "videos, " if choice.film else ""
         tell(f"recordings, {videos}summary.json and episodes.csv (smoothness, tracking, findings) are in {out}")
     if choice.save_dataset is None:
@@ -80,33 +90,59 @@ def _save_dataset(choice: Run, root: Path, episodes: Sequence[EpisodeResult], co
 
 
 def _run_episodes(
-    choice: Run, scene: Scene, policy: Policy, setup: Sequence[LaneCommand], overlays: OverlayChoice, out: Path
+    choice: Run,
+    scene: Scene,
+    policy: Policy,
+    setup: Sequence[LaneCommand],
+    starts: Sequence[Positions | None],
+    overlays: OverlayChoice,
+    out: Path,
 ) -> tuple[Summary, bool]:
     """The summary, and whether all episodes were run: Ctrl-C leaves what was done."""
     results: list[EpisodeResult] = []
     measured: list[tuple[int, str, EpisodeInsight]] = []
     analyst = Analyst(scene)
-    complete = True
-    with batch_bar(choice.episodes, "episode") as bar:
+    complete, exactness = True, None
+    planned = [(start, seed) for start in starts for seed in range(choice.seed, choice.seed + choice.episodes)]
+    with batch_bar(len(planned), "episode") as bar:
         try:
             with Batch(scene, (policy,), out, bar.complain, (setup,), Want(samples=choice.samples)) as batch:
-                for seed in range(choice.seed, choice.seed + choice.episodes):
-                    (ran,) = batch.run(seed)
-                    results.append(ran.result)
+                for start, seed in planned:
+                    name = f"seed-{seed}" if start is None or len(starts) == 1 else f"{start.name}-seed-{seed}"
+                    (ran,) = batch.run(seed, name, start)
                     insight = analyst.episode(ran.trace, len(ran.trace), Thresholds())
+                    reach = insight.reach.to_plain() if insight.reach is not None else None
+                    results.append(replace(ran.result, reach=reach))
                     measured.append((seed, ran.result.outcome, insight))
                     bar.advance(successes=sum(result.success for result in results))
                     if choice.film:
                         try:
-                            film(scene, ran.trace, out / f"seed-{seed}.mp4", overlays)
+                            film(scene, ran.trace, out / f"{name}.mp4", overlays)
                         except WhiskersError as error:  # The episodes are worth more than a video of one.
                             bar.complain(str(error))
+                exactness = batch.exactness()
         except KeyboardInterrupt:
             complete = False
-            bar.complain(f"Interrupted after {len(results)} of {choice.episodes} episodes.")
+            bar.complain(f"Interrupted after {len(results)} of {len(planned)} episodes.")
+    analyst.close()
     if measured:
         write_measures(out / "episodes.csv", scene, measured)
-    return Summary(policy.info.name, scene.name, choice.seed, tuple(results)), complete
+    rewind = exactness.to_plain() if exactness is not None else None
+    return Summary(policy.info.name, scene.name, choice.seed, tuple(results), rewind), complete
+
+
+def _starts(choice: Run, scene: Scene) -> Sequence[Positions | None]:
+    """Where the episodes begin, each in turn; None leaves it to the seed.
+
+    Raises:
+        WhiskersError: If a file cannot be used, or two have one name, which their recordings are told apart by.
+    """
+    starts = [read_start(path, scene) for path in choice.start]
+    names = [start.name for start in starts]
+    for name in names:
+        if names.count(name) > 1:
+            raise WhiskersError(f"--start names two files that are called {name}; give one of them another name.")
+    return starts or [None]
 
 
 def _flag(setting: str) -> str:
@@ -121,7 +157,7 @@ def _checked(choice: Run) -> LaneSettings:
     """
     if choice.episodes < 1:
         raise WhiskersError(f"--episodes must be at least 1, found {choice.episodes}.")
-    wrong = given(choice, ("episode_indices", "stride", "joint"))
+    wrong = given(choice, ("episode_indices", "stride"))
     if wrong:
         raise WhiskersError(f"{', '.join(wrong)} is about an evaluation; give --on-dataset DATASET too.")
     if choice.successes_only and choice.save_dataset is None:

@@ -6,10 +6,11 @@ needs: joint units, actuators, cameras, the end-effector site. A scene holds no 
 
 from __future__ import annotations
 
+import math
 import tomllib
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, cast, get_args
@@ -17,12 +18,18 @@ from typing import Literal, cast, get_args
 import mujoco
 import numpy as np
 
+from viewer_app.channels import DEGREES, MILLIMETRES, Channel, Channels
+from viewer_app.gym_looks import LOOKS
+from viewer_app.gym_packages import trust
 from viewer_app.gym_scene import COMPILED, write_gym_scene
 from viewer_app.types import Float32Array, FloatArray, WhiskersError, frozen
 
 BUILT_IN = Path(__file__).parent / "scenes"
 GYM = "gym:"
 """What the name of a Gymnasium environment's scene begins with."""
+
+_PERSPECTIVE = int(mujoco.mjtProjection.mjPROJ_PERSPECTIVE)
+_FREE = int(mujoco.mjtJoint.mjJNT_FREE)
 
 Unit = Literal["range_100", "range_0_100", "degrees", "radians"]
 ActionKind = Literal["joints", "end_effector", "environment"]
@@ -33,6 +40,19 @@ StateKind = Literal["joints", "end_effector", "environment"]
 
 class SceneError(WhiskersError):
     """A scene cannot be used. The message names the file and the field."""
+
+    def __init__(self, *problems: str) -> None:
+        """
+        Args:
+            problems: A sentence for each thing that is wrong. The message is the first one, and how many there are.
+        """
+        more = len(problems) - 1
+        super().__init__(problems[0] + (f" (And {more} more: whiskers scene check tells all.)" if more else ""))
+        self.problems = problems
+
+
+class UnreadableSceneError(SceneError):
+    """There is no such scene, or its text file or its model cannot be read at all."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +107,9 @@ class StateSpec:
     """end_effector: laid out as an absolute end-effector action. environment: what the Gymnasium environment says."""
     names: tuple[str, ...] = ()
     """With the kind environment: what each number is called."""
+    environment: tuple[str, ...] = ()
+    """What each number of the environment's state is called, where the environment observes one besides the robot's:
+    `observation.environment_state` to LeRobot's policies."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +121,21 @@ class CameraSpec:
     height: int
     """[px]"""
     depth: tuple[float, float] = (0.0, 0.0)
-    """For a depth camera: the nearest and the farthest distance that it tells apart. Its picture is grey, black at the
-    nearest and white at the farthest, as LeRobot's datasets keep depth in 8 bits. (0, 0) for a colour camera. [m]"""
+    """For a depth camera: the nearest and the farthest distance that it tells apart, along its optical axis. Its
+    picture is grey, black at the nearest and white at the farthest. (0, 0) for a colour camera. [m]"""
     turned: bool = False
     """Whether the policy is shown the picture upside down and mirrored, as some environments do."""
+    camera: str = ""
+    """Camera of the model; empty is the one of the entry's own name. So one camera can be wanted in colour and depth.
+    """
+    free: tuple[float, ...] = ()
+    """For a camera that is none of the model's: the point in the world that it looks at [m], how far from it it is [m],
+    and azimuth and elevation as MuJoCo's free camera has them [deg]. Six numbers."""
+
+    @property
+    def is_depth(self) -> bool:
+        """Whether its picture tells distances."""
+        return self.depth != (0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -154,11 +188,15 @@ class SceneSpec:
     """Control rate. [Hz]"""
     prompt: str = ""
     home_keyframe: str = ""
-    """Keyframe that a reset starts from; empty is the model's own initial state."""
+    """Keyframe that a reset starts from, `#N` for number N, which may have no name; empty is the model's own initial
+    state."""
     look_at: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Centre of the camera presets in the world frame. [m]"""
     spawn: tuple[SpawnSpec, ...] = ()
     task: TaskSpec = field(default_factory=TaskSpec)
+    looks: tuple[str, ...] = ()
+    """What an environment changes that pictures depend on, and that neither its model nor its physics state says:
+    arrays of `LOOKS`. Snapshots hold them."""
     environment: str = ""
     """Gymnasium's id of the environment that steps the scene, which then says what success is; empty for MuJoCo alone.
     """
@@ -170,32 +208,56 @@ class SceneSpec:
         Raises:
             SceneError: If the file is missing, is not TOML, or has an unknown, missing or wrong field.
         """
-        try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SceneError(f"Scene file {path} cannot be read ({error.strerror}).") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SceneError(f"Scene file {path} is not valid TOML: {error}.") from None
-        return _spec_from(table, path)
+        spec, problems = read_spec(path)
+        if spec is None or problems:
+            raise SceneError(*problems)
+        return spec
 
 
-def _spec_from(table: dict[str, object], path: Path) -> SceneSpec:
-    def build[T](kind: type[T], raw: object, where: str) -> T:
-        """`kind` from a TOML table, with the field named in every complaint."""
+def read_spec(path: Path) -> tuple[SceneSpec | None, list[str]]:
+    """What a scene's text file says, and all that is wrong with it.
+
+    Returns:
+        The scene without what is wrong, None where too little is left; and a sentence for each thing that is wrong.
+
+    Raises:
+        UnreadableSceneError: If the file is missing or is not TOML.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UnreadableSceneError(f"Scene file {path} cannot be read ({error.strerror}).") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UnreadableSceneError(f"Scene file {path} is not valid TOML: {error}.") from None
+    return _spec_from(table, path)
+
+
+def _spec_from(table: dict[str, object], path: Path) -> tuple[SceneSpec | None, list[str]]:
+    problems: list[str] = []
+
+    def complain(sentence: str) -> None:
+        problems.append(f"Scene file {path}: {sentence}")
+
+    def build[T](kind: type[T], raw: object, where: str) -> T | None:
+        """`kind` from a TOML table, with the field named in every complaint. None where it lacks what it needs."""
         if not isinstance(raw, dict):
-            raise SceneError(f"Scene file {path}: {where} must be a table.")
+            complain(f"{where} must be a table.")
+            return None
         known = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
         values: dict[str, object] = {}
         for key, value in raw.items():
             if key not in known:
-                raise SceneError(f"Scene file {path}: unknown field {where}.{key}; valid are {', '.join(known)}.")
-            values[key] = convert(known[key].type, value, f"{where}.{key}")
-        for item in known.values():
-            if item.name not in values and item.default is MISSING and item.default_factory is MISSING:
-                raise SceneError(f"Scene file {path}: {where} lacks the field {item.name}.")
-        return kind(**values)
+                complain(f"unknown field {where}.{key}; valid are {', '.join(known)}.")
+            elif (converted := convert(known[key].type, value, f"{where}.{key}")) is not None:
+                values[key] = converted
+        needed = [item.name for item in known.values() if item.default is item.default_factory is MISSING]
+        for name in needed:
+            if name not in raw:
+                complain(f"{where} lacks the field {name}.")
+        return kind(**values) if values.keys() >= set(needed) else None
 
     def convert(kind: object, value: object, where: str) -> object:
+        """The value of a field, None where it is wrong."""
         text = str(kind)
         match text:
             case "str":
@@ -203,12 +265,12 @@ def _spec_from(table: dict[str, object], path: Path) -> SceneSpec:
             case "int":
                 ok, result = isinstance(value, int) and not isinstance(value, bool) and value > 0, value
             case "float":
-                ok = isinstance(value, int | float) and not isinstance(value, bool)
+                ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
                 result = float(cast(float, value)) if ok else value
             case "tuple[float, float, float]" | "tuple[float, float]":
                 count = text.count("float")
                 ok = isinstance(value, list) and len(value) == count
-                ok = ok and all(isinstance(x, int | float) for x in cast(list[object], value))
+                ok = ok and all(isinstance(x, int | float) and math.isfinite(x) for x in cast(list[object], value))
                 result = tuple(float(cast(float, x)) for x in cast(list[object], value)) if ok else value
             case "tuple[str, ...]":
                 ok = isinstance(value, list) and all(isinstance(x, str) for x in value)
@@ -235,51 +297,60 @@ def _spec_from(table: dict[str, object], path: Path) -> SceneSpec:
             case "tuple[JointSpec, ...]" | "tuple[SpawnSpec, ...]":
                 one = JointSpec if "Joint" in text else SpawnSpec
                 if not isinstance(value, list):
-                    raise SceneError(f"Scene file {path}: {where} must be written as [[{where.split('.')[-1]}]].")
-                return tuple(build(one, entry, f"{where}[{i}]") for i, entry in enumerate(value))
+                    complain(f"{where} must be written as [[{where.split('.')[-1]}]].")
+                    return None
+                entries = (build(one, entry, f"{where}[{i}]") for i, entry in enumerate(value))
+                return tuple(entry for entry in entries if entry is not None)
             case "Mapping[str, CameraSpec]":
                 if not isinstance(value, dict):
-                    raise SceneError(f"Scene file {path}: {where} must be written as [cameras.NAME].")
-                return MappingProxyType(
-                    {name: build(CameraSpec, raw, f"{where}.{name}") for name, raw in value.items()}
-                )
+                    complain(f"{where} must be written as [cameras.NAME].")
+                    return None
+                cameras = {name: build(CameraSpec, raw, f"{where}.{name}") for name, raw in value.items()}
+                return MappingProxyType({name: camera for name, camera in cameras.items() if camera is not None})
             case "TaskSpec":
                 return build(TaskSpec, value, where)
             case _:
                 ok, result = value in ("pick_and_place", "none"), value
                 text = "pick_and_place or none"
         if not ok:
-            raise SceneError(f"Scene file {path}: {where} must be {text}, found {value!r}.")
+            complain(f"{where} must be {text}, found {value!r}.")
+            return None
         return result
 
     spec = build(SceneSpec, table, "scene")
-    if not spec.joints and (spec.action.kind, spec.state.kind) != ("environment", "environment"):
-        raise SceneError(f"Scene file {path}: at least one [[joints]] entry is needed.")
-    _check_kinds(spec, path)
-    if spec.control_hz <= 0:
-        raise SceneError(f"Scene file {path}: scene.control_hz must be above 0, found {spec.control_hz}.")
-    return spec
+    if spec is None:
+        return None, problems
+    if not table.get("joints") and (spec.action.kind, spec.state.kind) != ("environment", "environment"):
+        complain("at least one [[joints]] entry is needed.")
+    for problem in _kind_problems(spec):
+        complain(problem)
+    if not spec.control_hz > 0:
+        complain(f"scene.control_hz must be above 0, found {spec.control_hz}.")
+        spec = replace(spec, control_hz=30.0)
+    return spec, problems
 
 
-def _check_kinds(spec: SceneSpec, path: Path) -> None:
-    """
-    Raises:
-        SceneError: If what the action or the state is said to be does not go together.
-    """
+def _kind_problems(spec: SceneSpec) -> Iterator[str]:
+    """Whether what the action and the state are said to be goes together."""
     action = spec.action
     for field_, kind, names in (("action", action.kind, action.names), ("state", spec.state.kind, spec.state.names)):
         if kind == "environment" and not (spec.environment and names):
-            raise SceneError(f"Scene file {path}: {field_}.kind environment needs {field_}.names and an environment.")
+            yield f"{field_}.kind environment needs {field_}.names and an environment."
         if kind != "environment" and names:
-            raise SceneError(f"Scene file {path}: {field_}.names goes with {field_}.kind environment.")
+            yield f"{field_}.names goes with {field_}.kind environment."
     if any(len(bounds) not in (0, len(action.names)) for bounds in (action.low, action.high)):
-        raise SceneError(f"Scene file {path}: action.low and action.high need one number for each of action.names.")
+        yield "action.low and action.high need one number for each of action.names."
     if action.position_scale == 0 or action.rotation_scale == 0:
-        raise SceneError(f"Scene file {path}: action.position_scale and action.rotation_scale must not be 0.")
+        yield "action.position_scale and action.rotation_scale must not be 0."
+    if action.kind == "end_effector" and spec.environment:
+        yield "action.kind end_effector goes with scenes that MuJoCo alone steps; an environment takes its own actions."
     known = [joint.name for joint in spec.joints]
+    for name in spec.looks:
+        if name not in LOOKS:
+            yield f"looks names {name!r}; valid are {', '.join(LOOKS)}."
     for name in action.direct:
         if name not in known:
-            raise SceneError(f"Scene file {path}: action.direct names {name!r}; the joints are {', '.join(known)}.")
+            yield f"action.direct names {name!r}; the joints are {', '.join(known)}."
 
 
 class Scene:
@@ -298,42 +369,50 @@ class Scene:
         self.path = path
         model_path = path.parent / spec.model
         if not model_path.is_file():
-            raise SceneError(f"Scene file {path}: model file {model_path} does not exist.")
+            raise UnreadableSceneError(f"Scene file {path}: model file {model_path} does not exist.")
         self.model = _compiled(model_path)
-        self._check_names()
+        problems = [f"Scene {spec.name}: {problem}" for problem in self._problems()]
+        if problems:
+            raise SceneError(*problems)
         model = self.model
         joint_ids = [model.joint(joint.name).id for joint in spec.joints]
-        self.qpos_index = np.array([model.jnt_qposadr[i] for i in joint_ids])
+        self.qpos_index = np.array([model.jnt_qposadr[i] for i in joint_ids], np.int64)
         """Where each joint's position is in qpos. Shape (n,)."""
-        self.ctrl_index = np.array([self._actuator_id(joint.actuator) for joint in spec.joints])
+        self.ctrl_index = np.array([self._actuator_id(joint.actuator) for joint in spec.joints], np.int64)
         """Which control each joint's actuator is. Shape (n,)."""
-        self.joint_range = frozen(np.array([model.jnt_range[i] for i in joint_ids]))
+        self.joint_range = frozen(np.array([model.jnt_range[i] for i in joint_ids], np.float64).reshape(-1, 2))
         """Lower and upper limit. Shape (n, 2). [rad]"""
         self.site_id = int(model.site(spec.end_effector_site).id)
-        self.substeps = self._substeps()
+        self.substeps = round(self._exact_substeps())
         self._unit_scale, self._unit_offset = self._units()
         self._ctrl_range = frozen(self._control_range())
+        self._sliding = {
+            joint.name for joint in spec.joints if model.joint(joint.name).type[0] == int(mujoco.mjtJoint.mjJNT_SLIDE)
+        }
+        self.actions = Channels(self._channels(spec.action.kind))
+        """Of an action: `n_action` of them."""
+        self.states = Channels(self._channels(spec.state.kind, is_state=True))
+        """Of proprioception: `n_state` of them."""
 
     @staticmethod
-    def load(name: str | Path) -> Scene:
+    def load(name: str | Path, by_person: bool = True) -> Scene:
         """A built-in scene by its name, a user's by the path of its text file or folder, or `gym:` and the id of a
         Gymnasium environment.
+
+        Args:
+            name: Of the scene.
+            by_person: Whether a person asked for this very scene, and so for the Python module that registers its
+                environment. What a recording asks for, nobody did.
 
         Raises:
             SceneError: If there is no such scene, or it is not valid.
             GymError: If there is no such environment, or no scene can be made of it.
         """
-        path = write_gym_scene(str(name).removeprefix(GYM)) if str(name).startswith(GYM) else Path(name)
-        if path.is_dir():
-            path = path / "scene.toml"
-        if not path.is_file():
-            path = BUILT_IN / str(name) / "scene.toml"
-        if not path.is_file():
-            raise SceneError(
-                f"No scene {str(name)!r}: neither a scene file nor one of the built-in scenes "
-                f"({', '.join(built_in_scenes())})."
-            )
-        return Scene(SceneSpec.read(path), path)
+        path = scene_path(name)
+        spec = SceneSpec.read(path)
+        if by_person and spec.environment:
+            trust(spec.environment)
+        return Scene(spec, path)
 
     @property
     def name(self) -> str:
@@ -347,6 +426,13 @@ class Scene:
     def commands_joints(self) -> bool:
         """Whether number i of an action is the target of joint i, and number i of the state its position."""
         return (self.spec.action.kind, self.spec.state.kind) == ("joints", "joints")
+
+    @property
+    def measures_commands(self) -> bool:
+        """Whether number i of the state measures what number i of an action commands, so that one can be held against
+        the other."""
+        absolute = (self.spec.action.kind, self.spec.state.kind) == ("end_effector", "end_effector")
+        return self.commands_joints or (absolute and not self.spec.action.relative)
 
     @property
     def action_names(self) -> tuple[str, ...]:
@@ -396,6 +482,14 @@ class Scene:
         target = np.asarray(action, np.float64) * self._unit_scale + self._unit_offset
         return np.clip(target, self._ctrl_range[:, 0], self._ctrl_range[:, 1])
 
+    def to_positions(self, values: FloatArray) -> FloatArray:
+        """Values in scene units to joint positions, unclipped. Shape (..., n). [rad or m]"""
+        return np.asarray(np.asarray(values, np.float64) * self._unit_scale + self._unit_offset)
+
+    def to_values(self, positions: FloatArray) -> FloatArray:
+        """Joint positions [rad or m] to scene units, in double precision. Shape (..., n)."""
+        return np.asarray((np.asarray(positions, np.float64) - self._unit_offset) / self._unit_scale)
+
     def to_scene_units(self, angles: FloatArray) -> Float32Array:
         """Joint angles in the units that the scene declares.
 
@@ -408,41 +502,146 @@ class Scene:
         """Scene units to degrees, unclipped. Shape (..., n)."""
         return np.rad2deg(np.asarray(values, np.float64) * self._unit_scale + self._unit_offset)
 
-    def _check_names(self) -> None:
-        spec, model = self.spec, self.model
+    def model_camera(self, name: str) -> str:
+        """The camera of the model behind a name that the viewport can look through."""
+        camera = self.spec.cameras.get(name)
+        return name if camera is None else camera.camera or name
+
+    @property
+    def viewing_cameras(self) -> tuple[str, ...]:
+        """What the viewport can look through: the model's cameras, then what else the scene makes of them.
+
+        A camera of the scene is shown as the policy sees it: in depth, turned.
+        """
+        own = tuple(_names(self.model, mujoco.mjtObj.mjOBJ_CAMERA))
+        return (*own, *(name for name in self.spec.cameras if name not in own))
+
+    def _channels(self, kind: ActionKind | StateKind, is_state: bool = False) -> Sequence[Channel]:
+        action, state = self.spec.action, self.spec.state
+        match kind:
+            case "joints":
+                return [self._joint_channel(joint) for joint in self.spec.joints]
+            case "end_effector":
+                joints = {joint.name: joint for joint in self.spec.joints}
+                pose = [_pose_channel(name, action) for name in _pose_names(action.rotation)]
+                return pose + [self._joint_channel(joints[name]) for name in action.direct]
+            case "environment":
+                if is_state:
+                    return [Channel(name) for name in state.names]
+                count = len(action.names)
+                low, high = action.low or (-np.inf,) * count, action.high or (np.inf,) * count
+                return [
+                    Channel(
+                        name, low=least, high=most, gripper="grip" in name.lower() and bool(np.isfinite(most - least))
+                    )
+                    for name, least, most in zip(action.names, low, high, strict=True)
+                ]
+
+    def _joint_channel(self, joint: JointSpec) -> Channel:
+        i = self.joint_names.index(joint.name)
+        slides = joint.name in self._sliding
+        plain = {"range_100": "-100..100", "range_0_100": "0..100"}
+        if joint.unit == "degrees":
+            plain["degrees"] = "" if slides else "deg"
+        elif (joint.scale, joint.offset) == (1.0, 0.0):
+            plain["radians"] = "m" if slides else "rad"
+        return Channel(
+            joint.name,
+            unit=plain.get(joint.unit, ""),
+            shown_unit=MILLIMETRES if slides else DEGREES,
+            scale=float(self._unit_scale[i]),
+            offset=float(self._unit_offset[i]),
+            low=float(self._ctrl_range[i, 0]),
+            high=float(self._ctrl_range[i, 1]),
+            gripper=joint.unit == "range_0_100",
+        )
+
+    def _problems(self) -> Iterator[str]:
+        """A sentence for each thing in the text file that does not go with the model."""
+        spec = self.spec
         kinds = mujoco.mjtObj
         for joint in spec.joints:
-            self._need(kinds.mjOBJ_JOINT, "joint", joint.name)
-            if self._actuator_id(joint.actuator) < 0:
-                self._need(kinds.mjOBJ_ACTUATOR, "actuator", joint.actuator)
-            kind = model.joint(joint.name).type[0]
-            if kind not in (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE)):
-                raise SceneError(f"Scene {spec.name}: joint {joint.name!r} must be a hinge or a slide.")
-        self._need(kinds.mjOBJ_SITE, "site", spec.end_effector_site)
-        for camera in spec.cameras:
-            self._need(kinds.mjOBJ_CAMERA, "camera", camera)
-        if spec.home_keyframe:
-            self._need(kinds.mjOBJ_KEY, "keyframe", spec.home_keyframe)
+            yield from self._joint_problems(joint)
+        yield from self._missing(kinds.mjOBJ_SITE, "site", spec.end_effector_site)
+        for name in spec.cameras:
+            yield from self._camera_problems(name)
+        if spec.home_keyframe and self.home_keyframe < 0:
+            yield from self._missing(kinds.mjOBJ_KEY, "keyframe", spec.home_keyframe)
         for spawn in spec.spawn:
-            self._need(kinds.mjOBJ_BODY, "body", spawn.body)
-            self.free_joint_of(spawn.body)
+            missing = list(self._missing(kinds.mjOBJ_BODY, "body", spawn.body))
+            yield from missing
+            if not missing and self._free_joint_at(spawn.body) < 0:
+                yield f"body {spawn.body!r} must have a free joint to be placed."
         if spec.task.rule != "none":
-            self._need(kinds.mjOBJ_BODY, "body", spec.task.object)
-            self._need(kinds.mjOBJ_BODY, "body", spec.task.target)
+            yield from self._missing(kinds.mjOBJ_BODY, "body", spec.task.object)
+            yield from self._missing(kinds.mjOBJ_BODY, "body", spec.task.target)
             for geom in spec.task.gripper_geoms:
-                self._need(kinds.mjOBJ_GEOM, "geom", geom)
+                yield from self._missing(kinds.mjOBJ_GEOM, "geom", geom)
+        exact = self._exact_substeps()
+        if round(exact) < 1 or abs(exact - round(exact)) > 1e-6 * round(exact):
+            yield (
+                f"one control step at {spec.control_hz:g} Hz is {exact:.4f} physics steps of "
+                f"{self.model.opt.timestep:g} s; change control_hz or the model's timestep so that it is a whole "
+                "number."
+            )
+
+    def _joint_problems(self, joint: JointSpec) -> Iterator[str]:
+        missing = list(self._missing(mujoco.mjtObj.mjOBJ_JOINT, "joint", joint.name))
+        yield from missing
+        if self._actuator_id(joint.actuator) < 0:
+            yield from self._missing(mujoco.mjtObj.mjOBJ_ACTUATOR, "actuator", joint.actuator)
+        if ((joint.scale, joint.offset) != (1.0, 0.0) and joint.unit != "radians") or joint.scale == 0:
+            yield (
+                f"joint {joint.name!r} has scale {joint.scale:g} and offset {joint.offset:g} with unit {joint.unit}; "
+                "they go with radians, and the scale must not be 0."
+            )
+        if missing:
+            return
+        found = self.model.joint(joint.name)
+        if found.type[0] not in (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE)):
+            yield f"joint {joint.name!r} must be a hinge or a slide."
+        elif joint.unit.startswith("range") and not found.range[1] > found.range[0]:
+            yield f"joint {joint.name!r} has no range in the model, which the unit {joint.unit} needs."
+
+    def _camera_problems(self, name: str) -> Iterator[str]:
+        camera = self.spec.cameras[name]
+        nearest, farthest = camera.depth
+        if camera.is_depth and not 0 <= nearest < farthest:
+            yield (
+                f"depth of camera {name!r} is its nearest and its farthest distance in metres, such as [0.1, 1.5]; "
+                f"found [{nearest:g}, {farthest:g}]."
+            )
+        if camera.free:
+            if len(camera.free) != 6 or not np.isfinite(camera.free).all() or camera.free[3] <= 0:
+                yield f"free of camera {name!r} is a point, a distance, azimuth and elevation: six numbers."
+            return
+        missing = list(self._missing(mujoco.mjtObj.mjOBJ_CAMERA, "camera", self.model_camera(name)))
+        yield from missing
+        if missing or not camera.is_depth:
+            return
+        if self.model.cam_projection[self.model.camera(self.model_camera(name)).id] != _PERSPECTIVE:
+            yield f"camera {name!r} is orthographic; depth needs a perspective camera."
 
     def _actuator_id(self, name: str) -> int:
         """Number of an actuator, negative where there is none of that name."""
-        number = name.removeprefix("#")
-        if name != number and number.isdecimal() and int(number) < self.model.nu:
-            return int(number)
-        return int(mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_ACTUATOR, name))
+        return self._number(mujoco.mjtObj.mjOBJ_ACTUATOR, name, self.model.nu)
 
-    def _need(self, kind: mujoco.mjtObj, noun: str, name: str) -> None:
+    @property
+    def home_keyframe(self) -> int:
+        """Number of the keyframe that a reset starts from, negative where it starts from none."""
+        return self._number(mujoco.mjtObj.mjOBJ_KEY, self.spec.home_keyframe, self.model.nkey)
+
+    def _number(self, kind: mujoco.mjtObj, name: str, count: int) -> int:
+        """Number of what is called so, or is `#N`, of `count`; negative where there is none."""
+        number = name.removeprefix("#")
+        if name != number and number.isdecimal() and int(number) < count:
+            return int(number)
+        return int(mujoco.mj_name2id(self.model, kind, name)) if name else -1
+
+    def _missing(self, kind: mujoco.mjtObj, noun: str, name: str) -> Iterator[str]:
         if mujoco.mj_name2id(self.model, kind, name) < 0:
             valid = ", ".join(_names(self.model, kind)) or "none"
-            raise SceneError(f"Scene {self.spec.name}: the model has no {noun} {name!r}; it has {valid}.")
+            yield f"the model has no {noun} {name!r}; it has {valid}."
 
     def free_joint_of(self, body: str) -> int:
         """Where the free joint of a body begins in qpos.
@@ -450,37 +649,24 @@ class Scene:
         Raises:
             SceneError: If the body has no free joint.
         """
+        found = self._free_joint_at(body)
+        if found < 0:
+            raise SceneError(f"Scene {self.spec.name}: body {body!r} must have a free joint to be placed.")
+        return found
+
+    def _free_joint_at(self, body: str) -> int:
+        """Where the free joint of a body begins in qpos, -1 where it has none."""
         model = self.model
         first = int(model.body(body).jntadr[0])
-        if first < 0 or model.jnt_type[first] != mujoco.mjtJoint.mjJNT_FREE:
-            raise SceneError(f"Scene {self.spec.name}: body {body!r} must have a free joint to be placed.")
-        return int(model.jnt_qposadr[first])
+        return int(model.jnt_qposadr[first]) if first >= 0 and model.jnt_type[first] == _FREE else -1
 
-    def _substeps(self) -> int:
-        exact = 1.0 / (self.spec.control_hz * float(self.model.opt.timestep))
-        count = round(exact)
-        if count < 1 or abs(exact - count) > 1e-6 * count:
-            raise SceneError(
-                f"Scene {self.spec.name}: one control step at {self.spec.control_hz:g} Hz is {exact:.4f} physics steps "
-                f"of {self.model.opt.timestep:g} s; change control_hz or the model's timestep so that it is a whole "
-                "number."
-            )
-        return count
+    def _exact_substeps(self) -> float:
+        return 1.0 / (self.spec.control_hz * float(self.model.opt.timestep))
 
     def _units(self) -> tuple[FloatArray, FloatArray]:
         """Scale and offset from scene units to radians. Shapes (n,)."""
         scale, offset = [], []
         for joint, (low, high) in zip(self.spec.joints, self.joint_range, strict=True):
-            if joint.unit.startswith("range") and not high > low:
-                raise SceneError(
-                    f"Scene {self.spec.name}: joint {joint.name!r} has no range in the model, which the unit "
-                    f"{joint.unit} needs."
-                )
-            if ((joint.scale, joint.offset) != (1.0, 0.0) and joint.unit != "radians") or joint.scale == 0:
-                raise SceneError(
-                    f"Scene {self.spec.name}: joint {joint.name!r} has scale {joint.scale:g} and offset "
-                    f"{joint.offset:g} with unit {joint.unit}; they go with radians, and the scale must not be 0."
-                )
             match joint.unit:
                 case "range_100":
                     scale.append((high - low) / 200)
@@ -513,11 +699,21 @@ def _pose_names(rotation: Rotation) -> tuple[str, ...]:
             return ("x", "y", "z", "rx", "ry", "rz")
 
 
+def _pose_channel(name: str, action: ActionSpec) -> Channel:
+    """A number of an end effector's pose."""
+    if name in ("x", "y", "z"):
+        unit = {1.0: "m", 0.001: "mm"}.get(action.position_scale, "")
+        return Channel(name, unit, MILLIMETRES, action.position_scale)
+    if action.rotation == "rotation_vector":
+        return Channel(name, "rad" if action.rotation_scale == 1.0 else "", DEGREES, action.rotation_scale)
+    return Channel(name)
+
+
 def _compiled(path: Path) -> mujoco.MjModel:
     """The model of an MJCF file, or the compiled one that such a file names.
 
     Raises:
-        SceneError: If it does not compile, or was compiled by another MuJoCo.
+        UnreadableSceneError: If it does not compile, or was compiled by another MuJoCo.
     """
     compiled = path.with_suffix(".mjb")
     try:
@@ -526,13 +722,36 @@ def _compiled(path: Path) -> mujoco.MjModel:
         element = ElementTree.parse(path).find(COMPILED)
         version = element.get("version", "") if element is not None else ""
         if version != mujoco.__version__:
-            raise SceneError(
+            raise UnreadableSceneError(
                 f"Scene model {path} was compiled by MuJoCo {version or 'of unknown version'}, and no other reads it; "
                 f"this one is {mujoco.__version__}."
             )
         return mujoco.MjModel.from_binary_path(str(compiled))
     except (ValueError, ElementTree.ParseError) as error:
-        raise SceneError(f"Scene model {path} does not compile: {' '.join(str(error).split())}") from None
+        raise UnreadableSceneError(f"Scene model {path} does not compile: {' '.join(str(error).split())}") from None
+
+
+def scene_path(name: str | Path) -> Path:
+    """The text file of a scene. See `Scene.load`.
+
+    Raises:
+        UnreadableSceneError: If there is no such scene.
+        GymError: If there is no such environment, or no scene can be made of it.
+    """
+    path = Path(name)
+    if str(name).startswith(GYM):
+        trust(str(name).removeprefix(GYM))
+        path = write_gym_scene(str(name).removeprefix(GYM))
+    if path.is_dir():
+        path = path / "scene.toml"
+    if not path.is_file():
+        path = BUILT_IN / str(name) / "scene.toml"
+    if not path.is_file():
+        raise UnreadableSceneError(
+            f"No scene {str(name)!r}: neither a scene file nor one of the built-in scenes "
+            f"({', '.join(built_in_scenes())})."
+        )
+    return path
 
 
 def built_in_scenes() -> Sequence[str]:

@@ -21,9 +21,11 @@ def unblinded(
     trace: Trace, step: int, cameras: Sequence[str], picture: Picture, settings: Settings | None = None
 ) -> Observation:
     """What the sensors showed at a step, whatever the policy was shown."""
+    around = np.asarray(trace.column("environment_state"), np.float32)[step]
     return Observation(
         time=float(np.asarray(trace.column("time"))[step]),
         state=np.asarray(trace.column("state"), np.float32)[step].copy(),
+        environment_state=around.copy() if around.size else None,
         images=picture(trace.snapshot(step), cameras),
         task=(trace.settings_at(step) if settings is None else settings).prompt,
     )

@@ -24,7 +24,8 @@ class Smoothness:
     """Measures of one episode. NaN where there are too few steps to say."""
 
     uniformity: float
-    """U_a: largest over the joints of the variance of the acceleration. [deg^2/step^4]"""
+    """U_a: largest over the joints of the variance of the acceleration. [deg^2/step^4, or likewise in the unit of the
+    actions]"""
     spike_ratio: float
     """Mean absolute acceleration at the seams over that elsewhere. 1 is seamless."""
     jerk: float
@@ -38,16 +39,19 @@ class Seam:
     step: int
     """First control step of the new chunk."""
     jump: FloatArray
-    """New action minus the action that the old chunk had for the same step, per joint. Shape (n,). [deg]"""
+    """New action minus the action that the old chunk had for the same step, each number in the unit in which it is
+    shown. Shape (n,)."""
     distance: float
-    """The same jump at the end effector, by forward kinematics. [mm]"""
+    """The same jump at the end effector, by forward kinematics, or by simulation where nothing else can tell. [mm] NaN
+    where that cannot be simulated."""
 
 
 def smoothness_of(angles: FloatArray, tips: FloatArray, seams: Sequence[int]) -> Smoothness:
     """Measures of a commanded motion.
 
     Args:
-        angles: Commanded joint angles of each control step. Shape (steps, n). [deg]
+        angles: Commanded joint angles of each control step, or what else is commanded in one unit. Shape (steps, n).
+            [deg]
         tips: End effector's positions. Shape (moments, 3). [m]
         seams: Control steps at which a new chunk began, the first chunk's excepted.
     """

@@ -13,8 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from viewer_app.channels import Channel, without_prefix
+from viewer_app.joint_units import unmeasured
 from viewer_app.lettering import text_mask
-from viewer_app.scene import JointSpec, Scene
+from viewer_app.scene import Scene
 from viewer_app.tiling import GROUND, INK, Moment, Strip, write
 from viewer_app.types import FloatArray, ImageArray, WhiskersError
 
@@ -141,12 +143,16 @@ class Timeline:
 
 
 class Joints:
-    """Every joint over time, in scene units: where it was, solid, and where it was told to be, dotted."""
+    """Every joint over time, in scene units: where it was, solid, and where it was told to be, dotted. Or every number
+    of whatever else actions are: what was told, and what was measured where that is the same."""
 
     height = 170
 
     def __init__(self, scene: Scene) -> None:
-        self._joints = scene.spec.joints
+        self._channels = scene.actions.each
+        self._names = without_prefix(scene.action_names)
+        self._measures = scene.measures_commands
+        self._note = unmeasured(scene)
         self._stills = _Stills(self._paint)
 
     def draw(self, band: ImageArray, moments: Sequence[Moment]) -> None:
@@ -156,42 +162,52 @@ class Joints:
                 _draw_cursor(cell, moment, 18, cell.shape[0] - 2)
 
     def _cells(self, place: ImageArray) -> list[ImageArray]:
-        """Each joint's part, side by side under the words about all."""
-        edges = np.linspace(0, place.shape[1], len(self._joints) + 1).astype(int)
+        """Each number's part, side by side under the words about all."""
+        edges = np.linspace(0, place.shape[1], len(self._channels) + 1).astype(int)
         return [place[20:-2, begin:end] for begin, end in pairwise(edges)]
 
     def _paint(self, still: ImageArray, moment: Moment) -> None:
         left = _EDGE
-        for words, colour in (("measured", ACTUAL), ("commanded", COMMANDED)):
+        for words, colour in (("measured", ACTUAL), ("commanded", COMMANDED))[not self._measures :]:
             _draw_curve(still, np.array([[left, 10], [left + 24, 10]], float), colour, dotted=colour is COMMANDED)
             mask = text_mask(words, 12)
             write(still, mask, left + 30, 3, INK)
             left += 30 + mask.shape[1] + 2 * _EDGE
+        note = _shortened(self._note, 12, still.shape[1] - left - _EDGE)
+        if note is not None and self._note:
+            write(still, note, left, 3, DIM)
         state = np.asarray(moment.trace.column("state", moment.length), np.float64)
         action = np.asarray(moment.trace.column("action", moment.length), np.float64)
-        for number, (cell, joint) in enumerate(zip(self._cells(still), self._joints, strict=True)):
-            self._paint_joint(cell, joint, state[:, number], action[:, number])
+        for number, (cell, channel) in enumerate(zip(self._cells(still), self._channels, strict=True)):
+            measured = state[:, number] if self._measures else np.zeros(0)
+            self._paint_channel(cell, channel, self._names[number], measured, action[:, number])
 
-    def _paint_joint(self, cell: ImageArray, joint: JointSpec, measured: FloatArray, commanded: FloatArray) -> None:
+    def _paint_channel(
+        self, cell: ImageArray, channel: Channel, name: str, measured: FloatArray, commanded: FloatArray
+    ) -> None:
         height, width, _ = cell.shape
         cell[18:, _EDGE // 2 : width - _EDGE // 2] = CELL
         both = np.concatenate([measured, commanded])
+        if not len(both):
+            return
         low, high = float(both.min()), float(both.max())
-        decimals, unit = (2, " rad") if joint.unit == "radians" else (0, "°" if joint.unit == "degrees" else "")
+        unit = {"deg": "°", "-100..100": "", "0..100": "", "": ""}.get(channel.unit, f" {channel.unit}")
+        decimals = {"rad": 2, "m": 3, "": 2}.get(channel.unit, 0)
         # Adding 0 makes -0 a 0.
         first, last = (f"{round(end, decimals) + 0.0:.{decimals}f}" for end in (low, high))
         span = text_mask(f"{first} … {last}{unit}", 11)
-        name = _shortened(joint.name.replace("_", " "), 12, width - 2 * _EDGE)
-        beside = name is not None and name.shape[1] + span.shape[1] + 3 * _EDGE <= width
-        if name is not None:
-            write(cell, name, _EDGE, 1, INK)
-        write(cell, span, max(width - span.shape[1] - _EDGE, 0), 2 if beside else 19, DIM)
+        title = _shortened(name.replace("_", " "), 12, width - 2 * _EDGE)
+        beside = title is not None and title.shape[1] + span.shape[1] + 3 * _EDGE <= width
+        if title is not None:
+            write(cell, title, _EDGE, 1, INK)
+        if span.shape[1] <= width:
+            write(cell, span, max(width - span.shape[1] - _EDGE, 0), 2 if beside else 19, DIM)
         # A joint that stands still is a line in the middle.
         share = (both - low) / (high - low) if high > low else np.full(len(both), 0.5)
         y = height - 7 - share * (height - (30 if beside else 44))
-        x = _x(np.arange(len(measured)), len(commanded), width)
-        _draw_curve(cell, np.stack([x, y[: len(x)]], axis=1), ACTUAL)
-        _draw_curve(cell, np.stack([x[:-1], y[len(x) :]], axis=1), COMMANDED, dotted=True)
+        x = _x(np.arange(len(commanded) + 1), len(commanded), width)
+        _draw_curve(cell, np.stack([x[: len(measured)], y[: len(measured)]], axis=1), ACTUAL)
+        _draw_curve(cell, np.stack([x[:-1], y[len(measured) :]], axis=1), COMMANDED, dotted=True)
 
 
 STRIPS: Mapping[str, Callable[[Scene], Strip]] = {"caption": Caption, "timeline": Timeline, "joints": Joints}

@@ -21,6 +21,10 @@ class EpisodeResult:
     """Folder of its recording."""
     latencies: tuple[float, ...]
     """Duration of each policy call. [s]"""
+    start: str = ""
+    """Name of the start positions; empty where the seed drew the start."""
+    reach: dict[str, object] | None = None
+    """How often and how far end-effector actions were out of reach; None where actions are none."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,9 @@ class Summary:
     seed: int
     """Of the first episode; the following ones count up."""
     episodes: tuple[EpisodeResult, ...]
+    rewind: dict[str, object] | None = None
+    """How exactly the environment can be rewound, see `gym_moments.Exactness`; None of scenes without one, which can
+    to the bit."""
 
     @property
     def successes(self) -> int:
@@ -70,6 +77,8 @@ class Summary:
                     "success": episode.success,
                     "steps": episode.steps,
                     "recording": episode.recording,
+                    **({"start": episode.start} if episode.start else {}),
+                    **({"reach": episode.reach} if episode.reach is not None else {}),
                 }
                 for episode in self.episodes
             ],
@@ -77,6 +86,7 @@ class Summary:
             "success_rate": self.success_rate,
             "wilson95": None if interval is None else list(interval),
             "latency_ms": None if latency is None else {"median": latency[0], "p95": latency[1]},
+            **({"rewind": self.rewind} if self.rewind is not None else {}),
         }
 
     def to_sentence(self) -> str:
@@ -106,6 +116,13 @@ def wilson95(successes: int, count: int) -> tuple[float, float]:
 
     interval = binomtest(successes, count).proportion_ci(confidence_level=0.95, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def successes_by_start(episodes: Sequence[EpisodeResult]) -> dict[str, tuple[int, int]]:
+    """Name of start positions to how many episodes succeeded and how many there were. Those of none are left out."""
+    names = dict.fromkeys(episode.start for episode in episodes if episode.start)
+    found = {name: [episode.success for episode in episodes if episode.start == name] for name in names}
+    return {name: (sum(successes), len(successes)) for name, successes in found.items()}
 
 
 def results_by_outcome(episodes: Sequence[EpisodeResult]) -> dict[str, int]:

@@ -18,7 +18,7 @@ from viewer_app.chunking import FirstN
 from viewer_app.demonstration import TEACHER_FORCED, Demonstration
 from viewer_app.inquiry import policy_seed
 from viewer_app.replay import prompt_from, recorded_moments
-from viewer_app.teacher_report import NEAR, TeacherReport, reported
+from viewer_app.teacher_report import NEAR, TeacherReport, reported, with_unit
 from viewer_app.trace import Event, Settings, Trace
 from viewer_app.types import (
     ActionChunk,
@@ -69,7 +69,8 @@ def evaluate(
     trace = _trace(demonstration, info, chunks)
     found = reported(demonstration, info, trace, chunks, stride, len(chunks) == len(frames), near)
     for worst in found.worst:
-        words = f"error {worst.error:.1f}°, most in {worst.joint} with {worst.joint_error:.1f}°"
+        error, most = (with_unit(value, found.unit) for value in (worst.error, worst.joint_error))
+        words = f"error {error}, most in {worst.joint} with {most}"
         trace.note(Event(worst.frame, "bookmark", words))
     return found
 
@@ -83,10 +84,14 @@ def _fitted(info: PolicyInfo, demonstration: Demonstration) -> dict[str, str]:
     Raises:
         WhiskersError: If a camera is missing or of another size, or the joints differ in number.
     """
-    title, n = demonstration.title, demonstration.actions.shape[1]
-    for noun, count in (("state", info.n_state), ("action", info.n_action)):
+    title, what = demonstration.title, "joints" if demonstration.scene.commands_joints else "numbers"
+    for noun, count, recorded in (
+        ("state", info.n_state, demonstration.states),
+        ("action", info.n_action, demonstration.actions),
+    ):
+        n = recorded.shape[1]
         if count not in (0, n) or (noun == "action" and count == 0):
-            raise WhiskersError(f"Policy {info.name} has {count} {noun} dimensions; {title} records {n} joints.")
+            raise WhiskersError(f"Policy {info.name} has {count} {noun} dimensions; {title} records {n} {what}.")
     found = {}
     for name, size in info.cameras.items():
         camera = demonstration.camera_for(name)

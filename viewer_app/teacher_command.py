@@ -11,11 +11,12 @@ import numpy as np
 
 from recordings.dataset_in import Dataset, open_dataset
 from recordings.folder import LaneSnippet, is_recording, save
+from viewer_app.channels import named
 from viewer_app.command_line import Run, given
 from viewer_app.scene import Scene
 from viewer_app.teacher import evaluate
 from viewer_app.teacher_figure import write_curves
-from viewer_app.teacher_report import TeacherReport
+from viewer_app.teacher_report import TeacherReport, with_unit
 from viewer_app.teacher_tables import figures, write_tables
 from viewer_app.terminal import load_policy, new_folder, progress_bar, say, stop_on_interrupt, tell, write_summary
 from viewer_app.types import Policy, WhiskersError
@@ -151,9 +152,9 @@ def _plain(policy: str, dataset: str, scene: str, stride: int, done: Sequence[_E
                 "worst": [
                     {
                         "frame": worst.frame,
-                        "l1_deg": worst.error,
+                        named("l1", each.report.unit): worst.error,
                         "joint": worst.joint,
-                        "joint_l1_deg": worst.joint_error,
+                        named("joint_l1", each.report.unit): worst.joint_error,
                     }
                     for worst in each.report.worst
                 ],
@@ -174,16 +175,25 @@ def _words(each: _Evaluated) -> str:
     """An episode's figures for a person."""
     report = each.report
     smooth, recorded = report.smoothness, report.recorded_smoothness
-    joints = ", ".join(f"{name} {value:.2f}" for name, value in zip(report.joint_names, report.l1_joints, strict=True))
-    worst = ", ".join(f"{one.frame} ({one.error:.1f}°, {one.joint} {one.joint_error:.1f}°)" for one in report.worst[:5])
+    unit = {"deg": "°", "": ""}.get(report.unit, f" {report.unit}")
+    joints = ", ".join(
+        f"{name} {value:.2f}" + (f" {own or 'of its own unit'}" if own != report.unit else "")
+        for name, value, own in zip(report.joint_names, report.l1_joints, report.units, strict=True)
+    )
+    worst = ", ".join(
+        f"{one.frame} ({with_unit(one.error, report.unit)}, {one.joint} {with_unit(one.joint_error, report.unit)})"
+        for one in report.worst[:5]
+    )
+    acceleration = f"{report.unit}²/step⁴" if report.unit else "1/step⁴"
+    first = float(report.first_row[:, report.leading].mean())
     model = "" if math.isnan(report.l1_model) else f", {report.l1_model:.4f} in the model's units"
     return "\n".join(
         (
             f"episode {each.episode}, {len(report.frames)} frames",
-            f"  L1             {report.l1:.2f}°{model}; first row of each chunk {report.first_row.mean():.2f}°",
+            f"  L1             {report.l1:.2f}{unit}{model}; first row of each chunk {first:.2f}{unit}",
             f"  by joint       {joints}",
             f"  coverage       {report.coverage:.0%} of the path within {report.near:g} mm",
-            f"  U_a            {smooth.uniformity:.3g} deg²/step⁴, recorded {recorded.uniformity:.3g}",
+            f"  U_a            {smooth.uniformity:.3g} {acceleration}, recorded {recorded.uniformity:.3g}",
             f"  seam spikes    {smooth.spike_ratio:.2f} times the other steps",
             f"  jerk           {smooth.jerk:.3g} mm/step³, recorded {recorded.jerk:.3g}",
             f"  worst frames   {worst}",

@@ -34,37 +34,45 @@ class WorstFrame:
 
     frame: int
     error: float
-    """Mean error of its chunk over rows and joints. [deg]"""
+    """Mean error of its chunk over rows and joints. [`TeacherReport.unit`]"""
     joint: str
     """The joint that is worst there."""
     joint_error: float
-    """Mean error of that joint over the chunk's rows. [deg]"""
+    """Mean error of that joint over the chunk's rows. [`TeacherReport.unit`]"""
 
 
 @dataclass(frozen=True, eq=False)
 class TeacherReport:
-    """How a policy's chunks compare with a demonstration of T frames. F frames were evaluated."""
+    """How a policy's chunks compare with a demonstration of T frames. F frames were evaluated.
+
+    "Joints" are the numbers of an action, whatever they are. Figures over all of them are over those that share one
+    unit (`Channels.leading`): an angle and a length have no mean.
+    """
 
     trace: Trace
     """The recorded motion as a joint replay, with the predicted chunks, each from its frame on."""
     title: str
     """Of the demonstration."""
     joint_names: tuple[str, ...]
+    units: tuple[str, ...]
+    """In which each joint's errors are: deg, mm, or empty where it has none. Length n."""
+    leading: NDArray[np.int64]
+    """The joints of which figures over all are. Shape (at most n,)."""
     stride: int
     complete: bool
     """Whether no frame was left out because it was stopped."""
     frames: NDArray[np.int64]
     """Shape (F,)."""
     by_frame: FloatArray
-    """Mean error over a chunk's rows, per joint. Shape (F, n). [deg]"""
+    """Mean error over a chunk's rows, per joint. Shape (F, n). [units]"""
     first_row: FloatArray
-    """Error of a chunk's first row, per joint. Shape (F, n). [deg]"""
+    """Error of a chunk's first row, per joint. Shape (F, n). [units]"""
     by_row: FloatArray
-    """Mean error of a row of the horizon over all frames, per joint, NaN where none reaches. Shape (H, n). [deg]"""
+    """Mean error of a row of the horizon over all frames, per joint, NaN where none reaches. Shape (H, n). [units]"""
     l1: float
-    """Mean error over all frames, rows and joints. [deg]"""
+    """Mean error over all frames, rows and joints. [unit]"""
     l1_joints: FloatArray
-    """The same per joint. Shape (n,). [deg]"""
+    """The same per joint. Shape (n,). [units]"""
     l1_model: float
     """Mean error in the policy's normalised units, comparable with LeRobot's training loss; NaN where it has none."""
     smoothness: Smoothness
@@ -80,6 +88,16 @@ class TeacherReport:
     worst: tuple[WorstFrame, ...]
     """Worst first, none within half a second of a worse one."""
 
+    @property
+    def unit(self) -> str:
+        """Of figures over all joints; empty where they have none."""
+        return self.units[int(self.leading[0])]
+
+
+def with_unit(value: float, unit: str) -> str:
+    """An error for a person."""
+    return f"{value:.2f}" if not unit else f"{value:.1f}°" if unit == "deg" else f"{value:.1f} {unit}"
+
 
 def reported(
     demonstration: Demonstration,
@@ -90,13 +108,13 @@ def reported(
     complete: bool,
     near: float,
 ) -> TeacherReport:
-    scene, total = demonstration.scene, len(demonstration)
-    recorded = scene.to_degrees(demonstration.actions)  # (T, n)
+    actions, total = demonstration.scene.actions, len(demonstration)
+    recorded = actions.to_shown(demonstration.actions)  # (T, n)
     horizon, n = max(len(chunk) for chunk in chunks), recorded.shape[1]
     errors = np.full((len(chunks), horizon, n), np.nan)  # (F, H, n)
     for number, chunk in enumerate(chunks):
         rows = min(len(chunk), total - chunk.start)
-        predicted = scene.to_degrees(chunk.actions[:rows])
+        predicted = actions.to_shown(chunk.actions[:rows])
         errors[number, :rows] = np.abs(predicted - recorded[chunk.start : chunk.start + rows])
     compared = np.isfinite(errors[:, :, 0]).sum(axis=0)  # frames that each row of the horizon reaches, (H,)
     by_row = np.nansum(errors, axis=0) / np.where(compared > 0, compared, np.nan)[:, None]
@@ -106,14 +124,16 @@ def reported(
     return TeacherReport(
         trace=trace,
         title=demonstration.title,
-        joint_names=scene.joint_names,
+        joint_names=actions.names,
+        units=actions.shown_units,
+        leading=actions.leading,
         stride=stride,
         complete=complete,
         frames=frozen(np.array([chunk.start for chunk in chunks], np.int64)),
         by_frame=frozen(by_frame),
         first_row=frozen(errors[:, 0]),
         by_row=frozen(by_row),
-        l1=float(np.nanmean(errors)),
+        l1=float(np.nanmean(errors[:, :, actions.leading])),
         l1_joints=frozen(np.nanmean(errors, axis=(0, 1))),
         l1_model=_model_error(demonstration, info, chunks),
         smoothness=_smoothness(demonstration, trace, followed, seams),
@@ -169,7 +189,8 @@ def _smoothness(demonstration: Demonstration, trace: Trace, actions: Float32Arra
     """U_a, boundary spike ratio and jerk of commanded actions; see `smoothness` for definitions and their source. The
     path whose jerk it is, is that of the commanded joints through kinematics."""
     tips = Kinematics(demonstration.scene).path(actions, trace.snapshot(0))
-    return smoothness_of(demonstration.scene.to_degrees(actions), tips, seams)
+    channels = demonstration.scene.actions
+    return smoothness_of(channels.to_shown(actions)[:, channels.leading], tips, seams)
 
 
 def _covered(demonstration: Demonstration, trace: Trace, chunks: Sequence[ActionChunk], near: float) -> FloatArray:
@@ -186,12 +207,14 @@ def _covered(demonstration: Demonstration, trace: Trace, chunks: Sequence[Action
 
 def _worst(demonstration: Demonstration, frames: Sequence[int], by_frame: FloatArray) -> tuple[WorstFrame, ...]:
     apart = _APART * demonstration.fps
-    size = by_frame.mean(axis=1)
+    channels = demonstration.scene.actions
+    leading = by_frame[:, channels.leading]
+    size = leading.mean(axis=1)
     found: list[WorstFrame] = []
     for number in np.argsort(-size, kind="stable"):
         frame = frames[number]
         if len(found) < WORST and all(abs(frame - other.frame) >= apart for other in found):
-            joint = int(by_frame[number].argmax())
-            name = demonstration.scene.joint_names[joint]
+            joint = int(channels.leading[leading[number].argmax()])
+            name = channels.names[joint]
             found.append(WorstFrame(frame, float(size[number]), name, float(by_frame[number, joint])))
     return tuple(found)

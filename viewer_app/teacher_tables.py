@@ -6,6 +6,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from viewer_app.channels import named
 from viewer_app.teacher_report import TeacherReport
 from viewer_app.types import WhiskersError
 
@@ -14,16 +15,17 @@ Row = Sequence[object]
 
 def figures(report: TeacherReport) -> dict[str, float]:
     """The figures of the whole by names that say their units."""
-    smooth, recorded = report.smoothness, report.recorded_smoothness
+    smooth, recorded, unit = report.smoothness, report.recorded_smoothness, report.unit
+    acceleration = f"u_a_{unit}2_per_step4" if unit else "u_a_per_step4"
     return {
         "frames": len(report.frames),
         "stride": report.stride,
-        "l1_deg": report.l1,
-        **{f"l1_{name}_deg": float(each) for name, each in zip(report.joint_names, report.l1_joints, strict=True)},
+        named("l1", unit): report.l1,
+        **dict(zip(_names(report), map(float, report.l1_joints), strict=True)),
         "l1_normalised": report.l1_model,
-        "first_row_l1_deg": float(report.first_row.mean()),
-        "u_a_deg2_per_step4": smooth.uniformity,
-        "recorded_u_a_deg2_per_step4": recorded.uniformity,
+        named("first_row_l1", unit): float(report.first_row[:, report.leading].mean()),
+        acceleration: smooth.uniformity,
+        f"recorded_{acceleration}": recorded.uniformity,
         "seam_spike_ratio": smooth.spike_ratio,
         "jerk_mm_per_step3": smooth.jerk,
         "recorded_jerk_mm_per_step3": recorded.jerk,
@@ -33,7 +35,7 @@ def figures(report: TeacherReport) -> dict[str, float]:
 
 
 def write_tables(folder: Path, report: TeacherReport) -> tuple[Path, ...]:
-    """Write `frames.csv`, `rows.csv` and `figures.csv`; older ones are replaced. Errors in [deg].
+    """Write `frames.csv`, `rows.csv` and `figures.csv`; older ones are replaced. Names say the errors' units.
 
     Args:
         folder: Made if it does not exist.
@@ -45,19 +47,24 @@ def write_tables(folder: Path, report: TeacherReport) -> tuple[Path, ...]:
     Raises:
         WhiskersError: If one cannot be written.
     """
-    names = report.joint_names
+    names, unit, leading = _names(report), report.unit, report.leading
     frames: list[Row] = [
-        ["frame", "l1_deg", "first_row_l1_deg", "covered", *(f"l1_{name}_deg" for name in names)],
+        ["frame", named("l1", unit), named("first_row_l1", unit), "covered", *names],
         *(
-            [int(frame), _text(errors.mean()), _text(first.mean()), _text(covered), *map(_text, errors)]
+            [
+                int(frame),
+                *(_text(each[leading].mean()) for each in (errors, first)),
+                _text(covered),
+                *map(_text, errors),
+            ]
             for frame, errors, first, covered in zip(
                 report.frames, report.by_frame, report.first_row, report.covered, strict=True
             )
         ),
     ]
     rows: list[Row] = [
-        ["row", "l1_deg", *(f"l1_{name}_deg" for name in names)],
-        *([row, _text(errors.mean()), *map(_text, errors)] for row, errors in enumerate(report.by_row)),
+        ["row", named("l1", unit), *names],
+        *([row, _text(errors[leading].mean()), *map(_text, errors)] for row, errors in enumerate(report.by_row)),
     ]
     whole: list[Row] = [["figure", "value"], *([name, _text(value)] for name, value in figures(report).items())]
     tables = {"frames.csv": frames, "rows.csv": rows, "figures.csv": whole}
@@ -69,6 +76,11 @@ def write_tables(folder: Path, report: TeacherReport) -> tuple[Path, ...]:
     except OSError as error:
         raise WhiskersError(f"{folder} cannot be written ({error.strerror or error}).") from None
     return tuple(folder / name for name in tables)
+
+
+def _names(report: TeacherReport) -> list[str]:
+    """Of the error of each joint."""
+    return [named(f"l1_{name}", unit) for name, unit in zip(report.joint_names, report.units, strict=True)]
 
 
 def _text(value: float) -> str:

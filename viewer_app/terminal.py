@@ -32,8 +32,8 @@ def tell(text: str) -> None:
     print(text, flush=True)  # noqa: T201 (here the program speaks)
 
 
-def load_policy(source: str, device: str = "cpu") -> Policy:
-    """Load a policy, with the progress on stderr."""
+def load_policy(source: str, device: str = "cpu", statistics: str = "") -> Policy:
+    """Load a policy, with the progress on stderr. Arguments as of `policies.load.load`."""
     from tqdm import tqdm
 
     from policies.load import load
@@ -46,7 +46,7 @@ def load_policy(source: str, device: str = "cpu") -> Policy:
             bar.n = progress.fraction
             bar.refresh()
 
-        return load(source, report, device)
+        return load(source, report, device, statistics=statistics)
 
 
 @dataclass(frozen=True)

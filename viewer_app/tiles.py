@@ -96,13 +96,11 @@ def six_angles(scene: Scene, lane: int = 0) -> tuple[Tile, ...]:
 def tile_names(scene: Scene) -> tuple[str, ...]:
     """The names that `named_tile` knows in a scene; `free:` besides."""
     presets = (camera.label for camera in camera_presets(scene.spec.look_at))
-    model = scene.model
-    cameras = (model.camera(number).name for number in range(model.ncam))
-    return (*presets, *(name for name in cameras if name), *(POLICY + name for name in scene.spec.cameras))
+    return (*presets, *scene.viewing_cameras, *(POLICY + name for name in scene.spec.cameras))
 
 
 def named_tile(scene: Scene, name: str, lane: int = 0) -> Tile:
-    """The view that a person names: a preset, a camera of the model, `policy:CAMERA` or `free:AZ,EL,DIST[,X,Y,Z]`.
+    """The view that a person names: a preset, a camera, `policy:CAMERA` or `free:AZ,EL,DIST[,X,Y,Z]`.
 
     Raises:
         WhiskersError: If there is no such view; the sentence lists those that there are.

@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 
 from viewer_app.blinding import BlindSetting
 from viewer_app.chunking import Chunking, FirstN, TemporalEnsemble, is_due, observed_at, plan_from
-from viewer_app.types import ActionChunk, Float32Array, FloatArray, Guidance, PolicyInfo, Readings, Sampling
+from viewer_app.types import (
+    ActionChunk,
+    Float32Array,
+    FloatArray,
+    Force,
+    Guidance,
+    PolicyInfo,
+    Positions,
+    Readings,
+    Sampling,
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,10 @@ class Settings:
     """Steps from noise to action, 0 for the checkpoint's own number."""
     guidance: Guidance | None = None
     """Real-time chunking, for policies that can be guided."""
+    forces: tuple[Force, ...] = ()
+    """Pushes that were asked for and may still act: each says itself in which steps."""
+    start: Positions | None = None
+    """Where episodes begin, from the next reset on, instead of what the seed draws; None leaves it to the seed."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +58,12 @@ class Event:
 
     step: int
     kind: str
-    """`policy_reset`, `settings`, `moved`, `note`, or `bookmark`, which may be written after its step was executed."""
+    """`policy_reset`, `settings`, `moved`, `undone` (the last move of the step), `pushed`, `note`, or `bookmark`, which
+    may be written after its step was executed."""
     text: str
     """One line for the timeline."""
+    placed: Positions | None = None
+    """What was put where, so that it can be done again; None where nothing was."""
 
 
 @dataclass(frozen=True)
@@ -141,14 +158,14 @@ class Trace:
         """Replace the moment after the last step: an object was moved before the next one."""
         self._write_moment(self._length, snapshot, readings)
 
-    def set_settings(self, settings: Settings, text: str) -> None:
-        """Put other settings in force from the next step on, and say so on the timeline."""
+    def set_settings(self, settings: Settings, text: str, kind: str = "settings") -> None:
+        """Put other settings in force from the next step on, and say so on the timeline, as an event of a kind."""
         k = self._length
         if self._settings[-1][0] == k:
             self._settings[-1] = (k, settings)
         else:
             self._settings.append((k, settings))
-        self.note(Event(k, "settings", text))
+        self.note(Event(k, kind, text))
 
     def reset_policy(self, text: str = "policy reset") -> None:
         """Forget all chunks so far, from the next step on."""
@@ -166,7 +183,8 @@ class Trace:
 
         Args:
             name: Per moment: `snapshot` (z,), `time` [s], `state` (m,) scene units, `tip` (3,) [m] in the world
-                frame, `phase`, `outcome`, `success`, `contact`, `reward`. Per step: `action` (n,) scene units.
+                frame, `phase`, `outcome`, `success`, `contact`, `reward`, `environment_state` (n_env,), of no numbers
+                in most scenes. Per step: `action` (n,) scene units.
             length: Steps to count, at most len(self); None is all.
 
         Raises:
@@ -194,6 +212,25 @@ class Trace:
         """The settings in force when `step` was, or would be, executed."""
         at = bisect_right(self._settings, step, key=lambda change: change[0]) - 1
         return self._settings[max(at, 0)][1]
+
+    def placed_at(self, step: int) -> tuple[Positions, ...]:
+        """What was put where before `step` was executed, in order; what was undone is left out."""
+        placed: list[Positions] = []
+        for event in [event for event in list(self.events) if event.step == step]:
+            if event.kind == "undone":
+                del placed[-1:]
+            elif event.placed is not None:
+                placed.append(event.placed)
+        return tuple(placed)
+
+    def forces_at(self, step: int) -> tuple[Force, ...]:
+        """What pushed, or would push, while `step` was executed, as far as it was asked for before."""
+        return tuple(force for force in self.settings_at(step).forces if force.acts_at(step))
+
+    def forces_from(self, step: int, rows: int) -> tuple[tuple[Force, ...], ...]:
+        """What would push in each of the `rows` steps from `step` on, if nothing more was asked for."""
+        forces = self.settings_at(step).forces
+        return tuple(tuple(force for force in forces if force.acts_at(k)) for k in range(step, step + rows))
 
     @property
     def resets(self) -> tuple[int, ...]:
@@ -390,6 +427,7 @@ class Trace:
             "success": np.zeros(rows, np.bool_),
             "contact": np.zeros(rows, np.bool_),
             "reward": np.zeros(rows, np.float32),
+            "environment_state": np.zeros((rows, len(_around(readings))), np.float32),
             "action": np.zeros((rows, self._n_action), np.float32),
         }
 
@@ -422,11 +460,16 @@ class Trace:
         columns["success"][k] = readings.success
         columns["contact"][k] = readings.contact
         columns["reward"][k] = readings.reward
+        columns["environment_state"][k] = _around(readings)
 
     def _checked(self, step: int, last: int) -> int:
         if not 0 <= step <= last:
             raise IndexError(f"step {step} is outside 0 .. {last} of trace {self.name}")
         return step
+
+
+def _around(readings: Readings) -> Float32Array:
+    return np.empty(0, np.float32) if readings.environment_state is None else readings.environment_state
 
 
 def carried_from(trace: Trace) -> tuple[ActionChunk, ...]:

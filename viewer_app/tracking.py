@@ -1,4 +1,4 @@
-"""How well the robot does what it is told: measured against commanded joint positions.
+"""How well the robot does what it is told: measured against commanded joint positions, or poses.
 
 Pure functions of two columns of a trace.
 """

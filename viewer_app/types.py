@@ -3,7 +3,8 @@
 Only numpy is imported here. Nothing in this module knows MuJoCo, torch, a window or a file format.
 
 Shapes: `n` action dimensions, `m` state dimensions, `H` steps in an action chunk, `z` numbers in a snapshot.
-"Scene units" are the units that the scene declares for its joints (see `scene.JointSpec.unit`).
+"Scene units" are the units that the scene declares for its joints (see `scene.JointSpec.unit`), or those of whatever
+else its actions and its proprioception are (`scene.ActionSpec`, `scene.StateSpec`).
 """
 
 from __future__ import annotations
@@ -54,6 +55,36 @@ class Observation:
 
 
 @dataclass(frozen=True)
+class XRayRow:
+    """One feature as one step of a policy's processors left it: between which values its numbers lie."""
+
+    part: Literal["before", "model", "after"]
+    """before: what the preprocessor makes of an observation; model: what the model answered; after: the postprocessor.
+    """
+    step: str
+    """LeRobot's name of the step, empty for what came in."""
+    feature: str
+    """LeRobot's name, for example `observation.images.wrist_cam`."""
+    shape: tuple[int, ...]
+    dtype: str
+    """torch's name, `text` for words."""
+    low: float
+    """Of the finite numbers, as are the next three. NaN where it holds none."""
+    high: float
+    mean: float
+    deviation: float
+    broken: int = 0
+    """How many numbers are NaN or infinite."""
+    changed: bool = True
+    """Whether the step changed anything of it."""
+    mode: str = ""
+    """LeRobot's mode of normalisation, where the step is to normalise it or back; of the model's answer, the mode that
+    it will be scaled back by."""
+    text: str = ""
+    """The words, where it is text."""
+
+
+@dataclass(frozen=True)
 class ActionChunk:
     """The actions that one policy call proposed, row `i` for control step `start + i`."""
 
@@ -81,6 +112,8 @@ class ActionChunk:
     `attention`, `attention:CAMERA`: see the adapter of ACT."""
     delay: int = 0
     """Control steps between the observation that it answers, which is that of `start`, and its arrival."""
+    xray: tuple[XRayRow, ...] = ()
+    """What the policy's processors did in this very call, step by step, where that was asked for. Not recorded."""
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -182,6 +215,9 @@ class PolicyInfo:
     tensors_verified: int = 0
     """Tensors of the weight file that were compared with the model after loading and found equal."""
     tensors_in_file: int = 0
+    relative_actions: bool = False
+    """Whether the model's actions are changes of the state. A chunk's are then relative to the state that it was asked
+    with, all of them; LeRobot's evaluation adds each to the state of its own step instead, by which a chunk drifts."""
     action_scale: Scale | None = None
     """None where the policy's output is not an elementwise scaling of its normalised actions."""
     state_scale: Scale | None = None
@@ -192,8 +228,12 @@ class PolicyInfo:
     """How many steps the checkpoint takes from noise to action, 0 for a policy that does not denoise."""
     guidable: bool = False
     """Whether real-time chunking can draw its chunks towards the one before."""
+    n_environment_state: int = 0
+    """How many numbers it reads of `Observation.environment_state`."""
     mapped_cameras: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """The scene's camera to the checkpoint's names for it, joined by ", ", where a person mapped one to the other."""
+    mended: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """What a person mended for the session, as `mending.Mends.to_plain` says it; empty where nothing was."""
 
 
 @dataclass(frozen=True)
@@ -235,6 +275,8 @@ class Want:
     """Every denoising step, of the samples too."""
     attention: bool = False
     sampling: Sampling = Sampling()
+    xray: bool = False
+    """What each step of the processors does to the numbers."""
 
 
 @dataclass(frozen=True)
@@ -281,7 +323,7 @@ class Readings:
     time: float
     """[s]"""
     state: Float32Array
-    """Measured joint positions in scene units. Shape (m,)."""
+    """Proprioception, such as measured joint positions, in scene units. Shape (m,)."""
     tip_in_world: FloatArray
     """Position of the end-effector site. Shape (3,). [m]"""
     phase: str
@@ -291,20 +333,79 @@ class Readings:
     contact: bool
     """Whether the gripper touches the task's object."""
     reward: float = 0.0
+    environment_state: Float32Array | None = None
+    """What an environment observes besides the robot. Shape (n_env,)."""
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where a body is in the world frame, and how it is turned."""
+
+    position: tuple[float, float, float]
+    """[m]"""
+    quaternion: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
+    """w, x, y, z."""
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Where objects and joints are put, at rest. What is not named stays where it is."""
+
+    objects: Mapping[str, Pose] = field(default_factory=lambda: MappingProxyType({}))
+    """Bodies with a free joint, and mocap bodies."""
+    joints: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    """The robot's, in scene units. What drives them is told to hold them there."""
+    others: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    """Other hinges and slides, such as a drawer's. [rad or m]"""
+    name: str = ""
+    """What a person calls them."""
+
+
+@dataclass(frozen=True)
+class Force:
+    """A push: a force and a torque that act on a body for some control steps, in the world frame."""
+
+    body: str
+    force: tuple[float, float, float]
+    """At the body's centre of mass. [N]"""
+    torque: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """[N m]"""
+    begin: int = 0
+    """First control step that it acts in."""
+    end: int = 1
+    """First control step that it does not act in any more."""
+
+    def acts_at(self, step: int) -> bool:
+        return self.begin <= step < self.end
 
 
 class World(Protocol):
     """A simulated world with one robot in it."""
 
-    def reset(self, seed: int) -> None:
-        """Begin the episode of this seed."""
+    @property
+    def caveat(self) -> str:
+        """What is only approximately so about the moment that it was brought to last, and so since; empty where it is
+        to the bit."""
         ...
 
-    def step(self, action: Float32Array) -> None:
+    def reset(self, seed: int, start: Positions | None = None) -> None:
+        """Begin the episode of this seed.
+
+        Args:
+            seed: Decides what is drawn.
+            start: Where objects and joints begin instead.
+
+        Raises:
+            WhiskersError: If `start` names something that is not there.
+        """
+        ...
+
+    def step(self, action: Float32Array, forces: Sequence[Force] = ()) -> None:
         """Advance one control step.
 
         Args:
             action: Scene units. Shape (n,).
+            forces: What pushes meanwhile, and no longer.
 
         Raises:
             PhysicsError: If the simulation diverged; the world is then where it was before the step.
@@ -329,12 +430,11 @@ class World(Protocol):
 
     def readings(self) -> Readings: ...
 
-    def move_object(self, name: str, position: FloatArray, yaw: float) -> None:
-        """Put a free object somewhere, at rest.
+    def place(self, positions: Positions) -> None:
+        """Put objects and joints somewhere, at rest.
 
-        Args:
-            position: Shape (3,). [m]
-            yaw: [rad]
+        Raises:
+            WhiskersError: If one of them is not there, or cannot be put; nothing is then changed.
         """
         ...
 

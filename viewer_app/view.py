@@ -98,7 +98,7 @@ class Camera:
     distance: float = 1.2
     """[m]"""
     scene_camera: str | None = None
-    """Look through this camera of the model instead."""
+    """Look through this camera of the model or of the scene instead."""
     tracking: bool = False
     """Keep the smoothed end effector in the centre instead of `look_at`."""
     label: str = "free"
@@ -160,6 +160,12 @@ class OverlayChoice:
     """Orientation of the root along the whisker."""
     gripper: bool = False
     """Opening of the gripper along the whisker."""
+    target: bool = True
+    """Where the action asks the end effector to be, in scenes whose actions are such poses."""
+    pushes: bool = True
+    """What pushes the robot or an object."""
+    body: str = ""
+    """Body with a box around it; empty is none."""
     legend: bool = True
     """Whether the picture itself says what is drawn."""
     root: str = ""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from weakref import WeakKeyDictionary
 
 from viewer_app.breakpoints import Breakpoints
-from viewer_app.detectors import DETECTORS
+from viewer_app.detectors import DETECTORS, OUT_OF_REACH, out_of_reach
 from viewer_app.distance import Distance
+from viewer_app.reach import ReachReader
 from viewer_app.scene import Scene
 from viewer_app.trace import Trace
 
@@ -18,6 +19,7 @@ class Watch:
         self.breakpoints = breakpoints
         self._scene = scene
         self._distance = Distance(scene) if breakpoints.distance is not None else None
+        self._reach = ReachReader(scene) if OUT_OF_REACH in breakpoints.detectors else None
         self._found: WeakKeyDictionary[Trace, set[tuple[str, int]]] = WeakKeyDictionary()
         """What the detectors found in each trace so far."""
 
@@ -63,8 +65,12 @@ class Watch:
 
     def _findings(self, trace: Trace, length: int) -> set[tuple[str, int]]:
         wish = self.breakpoints
-        return {
-            (finding.detector, finding.step)
+        found = [
+            finding
             for name in sorted(wish.detectors & DETECTORS.keys())
             for finding in DETECTORS[name](self._scene, trace, length, wish.thresholds)
-        }
+        ]
+        reach = self._reach.of(trace, length) if self._reach is not None else None
+        if reach is not None:
+            found += out_of_reach(reach.position, reach.orientation, reach.missed, reach.failed)
+        return {(finding.detector, finding.step) for finding in found}

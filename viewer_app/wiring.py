@@ -15,19 +15,23 @@ from recordings.camera_memory import CameraMemory
 from recordings.folder import Recording, is_recording, open_recording, save, snippets_of
 from recordings.recent import RecentFiles
 from recordings.recorder import Recorder
+from recordings.saved_starts import SavedStarts
 from recordings.unfinished import settle, unfinished
 from viewer_app.camera_map import mapping_of, parse_mapping
 from viewer_app.camera_names import CameraMapping
 from viewer_app.commands import Say
 from viewer_app.demonstration import Demonstration, is_played_back
+from viewer_app.doctor.checkup import Order
+from viewer_app.doctor.finding import Finding, in_order
+from viewer_app.doctor_process import DoctorProcess
 from viewer_app.engine import Engine
-from viewer_app.gui.contracts import Complain, LaneStart, LoadProgress, PolicyLoading, Session
-from viewer_app.headless import open_engine, open_lanes
+from viewer_app.gui.contracts import Complain, Examination, LaneStart, LoadProgress, PolicyLoading, Session
 from viewer_app.lane_spec import LaneSpec
-from viewer_app.replay import joint_replay, physics_replay
+from viewer_app.mending import Mends
 from viewer_app.scene import Scene
+from viewer_app.start_positions import read_start
 from viewer_app.trace import Trace
-from viewer_app.types import CallProgress, Policy, PolicyInfo, WhiskersError
+from viewer_app.types import CallProgress, Policy, PolicyInfo, Positions, WhiskersError
 from viewer_app.view import View
 
 if TYPE_CHECKING:
@@ -44,15 +48,23 @@ class ProcessLoading:
     with those that the window is waiting for.
     """
 
-    def __init__(self, source: str, device: str, loaded: Callable[[str], None] = lambda source: None) -> None:
+    def __init__(
+        self,
+        source: str,
+        device: str,
+        loaded: Callable[[str], None] = lambda source: None,
+        statistics: str = "",
+    ) -> None:
         """
         Args:
             source: A folder, `demo:NAME` or a hub id.
             device: torch's name of where the model is to run.
             loaded: Told the source once it has loaded, on the thread that polls.
+            statistics: What to scale by instead of the checkpoint's own statistics.
         """
         self._source = source
         self._device = device
+        self._statistics = statistics
         self._loaded: Callable[[str], None] | None = loaded
         self._process: PolicyProcess | None = None
         self._cancelled = False
@@ -65,7 +77,7 @@ class ProcessLoading:
         if self._process is None:
             if self._cancelled:
                 return LoadingCancelledError(f"Loading {self._source} was cancelled.")
-            self._process = PolicyProcess.start(self._source, self._device)
+            self._process = PolicyProcess.start(self._source, self._device, self._statistics)
         match self._process.poll():
             case Loading(progress):
                 return LoadProgress(progress.text, progress.fraction)
@@ -150,6 +162,19 @@ class SessionFiles:
         )
         return self.dataset_session(replace(demonstration, notes=(*demonstration.notes, note)))
 
+    def load_checkpoint(self, source: str, mends: Mends) -> PolicyLoading:
+        return ProcessLoading(source, self._device, self._remember, mends.statistics)
+
+    def look_at_files(self, order: Order, scene: Scene) -> tuple[Finding, ...]:
+        # Imported when a checkpoint has loaded: the window is on the screen by then.
+        from viewer_app.diagnosis import Wishes, look_at_files
+
+        wishes = Wishes(mapping=order.mapping, mends=order.mends, prompt=order.prompt)
+        return tuple(in_order(look_at_files(order.source, scene, wishes)[1]))
+
+    def try_checkpoint(self, order: Order) -> Examination:
+        return DoctorProcess(order, self._device)
+
     def make_exporter(self) -> VideoExporter:
         # Imported now: it brings the encoder, and the window is to be on the screen first.
         from viewer_app.exporting import VideoExporter
@@ -184,6 +209,15 @@ class SessionFiles:
     def remember_cameras(self, info: PolicyInfo, scene: Scene, mapping: CameraMapping, complain: Complain) -> None:
         CameraMemory(complain).remember(info.digest, scene.name, mapping)
 
+    def starts(self, scene: Scene) -> Sequence[str]:
+        return SavedStarts(scene).names()
+
+    def save_start(self, scene: Scene, positions: Positions, name: str) -> Path:
+        return SavedStarts(scene).save(positions, name)
+
+    def load_start(self, scene: Scene, name: str) -> Positions:
+        return SavedStarts(scene).load(name)
+
     def new_file(self, name: str) -> Path:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -204,7 +238,14 @@ class SessionFiles:
         return self._recorders[-1]
 
     def new_session(
-        self, scene: Scene, source: str, seed: int, start_running: bool, cameras: tuple[str, ...] = ()
+        self,
+        scene: Scene,
+        source: str,
+        seed: int,
+        start_running: bool,
+        cameras: tuple[str, ...] = (),
+        start: Path | None = None,
+        mends: Mends = Mends(),  # noqa: B008 (frozen, so it can be shared)
     ) -> Session:
         """A session that begins with an episode of `seed`, driven by the checkpoint once it has loaded.
 
@@ -214,20 +255,32 @@ class SessionFiles:
             seed: Of the first episode.
             start_running: Whether to play as soon as it has loaded.
             cameras: `CHECKPOINT_CAMERA=SCENE_CAMERA`, where its cameras are not the scene's.
+            start: File of the positions that episodes begin at; None leaves it to the seed.
+            mends: What is mended of the checkpoint.
+
+        Raises:
+            WhiskersError: If the start positions cannot be read, or do not suit the scene.
         """
         self._scene = scene
         recorder = _SessionRecorder(self)
+        begin = None if start is None else read_start(start, scene)
+        loading = self.load_checkpoint(source, mends)
         return Session(
             scene=scene,
-            open_engine=recorder.around(lambda publish: open_engine(scene, None, seed, publish)),
-            lanes=(LaneStart(ProcessLoading(source, self._device, self._remember), cameras=_wished(cameras, scene)),),
+            open_engine=recorder.around(lambda publish: _open(scene, 1, seed, publish, begin)),
+            lanes=(LaneStart(loading, cameras=_wished(cameras, scene), mends=lambda: mends),),
             watch=recorder.watch,
             start_running=start_running,
             picture_budget=self._picture_budget,
         )
 
     def compare_session(
-        self, scene: Scene, lanes: Sequence[LaneSpec], seed: int, cameras: tuple[str, ...] = ()
+        self,
+        scene: Scene,
+        lanes: Sequence[LaneSpec],
+        seed: int,
+        cameras: tuple[str, ...] = (),
+        start: Path | None = None,
     ) -> Session:
         """A session with a lane for each checkpoint, all in the episode of `seed`.
 
@@ -236,12 +289,17 @@ class SessionFiles:
             lanes: What is to drive.
             seed: Of the first episode.
             cameras: `CHECKPOINT_CAMERA=SCENE_CAMERA`, for the lanes whose cameras are not the scene's.
+            start: File of the positions that episodes begin at; None leaves it to the seed.
+
+        Raises:
+            WhiskersError: If the start positions cannot be read, or do not suit the scene.
         """
         self._scene = scene
         recorder = _SessionRecorder(self)
+        begin = None if start is None else read_start(start, scene)
         return Session(
             scene=scene,
-            open_engine=recorder.around(lambda publish: open_lanes(scene, [None] * len(lanes), seed, publish)),
+            open_engine=recorder.around(lambda publish: _open(scene, len(lanes), seed, publish, begin)),
             lanes=tuple(
                 LaneStart(
                     ProcessLoading(lane.checkpoint, self._device, self._remember),
@@ -279,7 +337,9 @@ class SessionFiles:
     def _start_of(self, policy: PolicyInfo | None) -> LaneStart:
         if policy is None or is_played_back(policy):
             return LaneStart()
-        return LaneStart(ProcessLoading(policy.source, self._device), cameras=partial(mapping_of, policy))
+        mends = Mends.from_plain(policy.mended)
+        loading = ProcessLoading(policy.source, self._device, statistics=mends.statistics)
+        return LaneStart(loading, cameras=partial(mapping_of, policy), mends=lambda: mends)
 
     def dataset_session(self, demonstration: Demonstration, asked: Trace | None = None) -> Session:
         """A session that shows a dataset's episode: its actions executed, its joints as measured, and what a policy
@@ -365,8 +425,18 @@ def _wished(cameras: tuple[str, ...], scene: Scene) -> Callable[[PolicyInfo], Ca
     return wished
 
 
+def _open(
+    scene: Scene, lanes: int, seed: int, publish: Callable[[View], None], start: Positions | None = None
+) -> Engine:
+    """An engine with lanes that get their policies later."""
+    # Imported on the engine's thread: it brings OpenGL, and the window is to be on the screen first.
+    from viewer_app.headless import open_lanes
+
+    return open_lanes(scene, [None] * lanes, seed, publish, start)
+
+
 def _open_recorded(recording: Recording, publish: Callable[[View], None]) -> Engine:
-    engine = open_lanes(recording.scene, [None] * len(recording.lanes), recording.lanes[0][-1].seed, publish)
+    engine = _open(recording.scene, len(recording.lanes), recording.lanes[0][-1].seed, publish)
     for lane, traces in zip(engine.lanes, recording.lanes, strict=True):
         lane.adopt(traces)
     for note in recording.notes:
@@ -377,6 +447,8 @@ def _open_recorded(recording: Recording, publish: Callable[[View], None]) -> Eng
 
 def _open_replays(demonstration: Demonstration, asked: Trace | None, publish: Callable[[View], None]) -> Engine:
     """An engine with the traces of a demonstration. The replays are made here, because here nobody waits for them."""
+    from viewer_app.replay import joint_replay, physics_replay
+
     notes = list(demonstration.notes)
     traces = [joint_replay(demonstration)]
     try:
@@ -385,7 +457,7 @@ def _open_replays(demonstration: Demonstration, asked: Trace | None, publish: Ca
         notes.append(f"There is no physics replay: {error}")
     if asked is not None:
         traces.append(asked)
-    engine = open_lanes(demonstration.scene, [None], demonstration.seed, publish)
+    engine = _open(demonstration.scene, 1, demonstration.seed, publish)
     engine.lanes[0].adopt(traces)
     for note in notes:
         engine.send(Say(note))

@@ -12,20 +12,24 @@ from typing import Protocol
 import mujoco
 import numpy as np
 
+from viewer_app.actuation import actuation_of, state_of
+from viewer_app.channels import listed
+from viewer_app.movable import pushed
+from viewer_app.placing import check_placing, place_joints, place_objects
 from viewer_app.scene import Scene
+from viewer_app.snapshots import STATE_SPEC, physics_of, take_looks
 from viewer_app.task import PROGRESS_SIZE, Measured, Progress, advance, begin
 from viewer_app.types import (
     Float32Array,
     FloatArray,
+    Force,
     ImageArray,
     Observation,
     PhysicsError,
+    Positions,
     Readings,
     WhiskersError,
 )
-
-# Integration state: all that decides the next mj_step to the bit, warm start and applied forces included.
-STATE_SPEC = int(mujoco.mjtState.mjSTATE_INTEGRATION)
 
 _FATAL_WARNINGS = {
     mujoco.mjtWarning.mjWARN_BADQPOS: "positions",
@@ -53,12 +57,14 @@ def pose(scene: Scene, data: mujoco.MjData, snapshot: FloatArray) -> None:
         data: Scratch data of the scene's model.
         snapshot: From `MujocoWorld.snapshot`. Shape (z,).
     """
-    mujoco.mj_setState(scene.model, data, snapshot[PROGRESS_SIZE:], STATE_SPEC)
+    mujoco.mj_setState(scene.model, data, physics_of(scene.model, snapshot), STATE_SPEC)
     mujoco.mj_fwdPosition(scene.model, data)
 
 
 class MujocoWorld:
     """A scene in motion. Implements `types.World`."""
+
+    caveat = ""
 
     def __init__(self, scene: Scene, pictures: Pictures | None = None) -> None:
         """
@@ -70,6 +76,7 @@ class MujocoWorld:
         self._pictures = pictures
         self._data = mujoco.MjData(scene.model)
         self._probe = mujoco.MjData(scene.model)
+        self._actuation = actuation_of(scene)
         self._progress = Progress()
         task = scene.spec.task
         self._object_id = scene.model.body(task.object).id if task.rule != "none" else -1
@@ -80,11 +87,21 @@ class MujocoWorld:
         self._is_object = np.asarray(scene.model.geom_bodyid) == self._object_id
         self.reset(0)
 
-    def reset(self, seed: int) -> None:
-        """Begin the episode of this seed: the home keyframe, with the spawn entries drawn from `seed` in order."""
+    def reset(self, seed: int, start: Positions | None = None) -> None:
+        """Begin the episode of this seed: the home keyframe, with the spawn entries drawn from `seed` in order.
+
+        Args:
+            seed: Of the episode.
+            start: Where objects and joints are put after that.
+
+        Raises:
+            WhiskersError: If `start` names something that is not there.
+        """
+        if start is not None:
+            check_placing(self.scene, start)
         model, data, spec = self.scene.model, self._data, self.scene.spec
-        if spec.home_keyframe:
-            mujoco.mj_resetDataKeyframe(model, data, model.key(spec.home_keyframe).id)
+        if self.scene.home_keyframe >= 0:
+            mujoco.mj_resetDataKeyframe(model, data, self.scene.home_keyframe)
         else:
             mujoco.mj_resetData(model, data)
         rng = np.random.default_rng(seed)
@@ -94,30 +111,36 @@ class MujocoWorld:
             yaw = np.deg2rad(rng.uniform(*spawn.yaw_degrees))
             self._place(spawn.body, position, float(yaw))
         data.ctrl[self.scene.ctrl_index] = data.qpos[self.scene.qpos_index]
+        if start is not None:
+            self._put(start)
         mujoco.mj_forward(model, data)
         self._progress = begin(spec.task, self._measure())
 
-    def step(self, action: Float32Array) -> None:
-        """Hold the action's joint targets for one control step.
+    def step(self, action: Float32Array, forces: Sequence[Force] = ()) -> None:
+        """Hold the joint targets that the action is, or stands for, during one control step.
 
         Args:
             action: Scene units. Shape (n,).
+            forces: What pushes meanwhile.
 
         Raises:
             PhysicsError: If a number stopped being finite; the world is then where it was before the step.
-            WhiskersError: If the action has the wrong size or is not finite.
+            WhiskersError: If the action has the wrong size, is not finite, or means nothing.
         """
         if action.shape != (self.scene.n_action,):
             raise WhiskersError(
-                f"The action has {action.size} numbers; scene {self.scene.name} has {self.scene.n_action} joints."
+                f"The action has {action.size} numbers; scene {self.scene.name} takes {self.scene.n_action} "
+                f"({listed(self.scene.action_names)})."
             )
         if not np.isfinite(action).all():
             raise WhiskersError("The action holds NaN or infinity; the policy's output cannot be executed.")
+        self._actuation.check(action)
         model, data = self.scene.model, self._data
         before = self.snapshot()
         counts = [int(data.warning[kind].number) for kind in _FATAL_WARNINGS]
-        data.ctrl[self.scene.ctrl_index] = self.scene.to_control(action)
-        mujoco.mj_step(model, data, self.scene.substeps)
+        data.ctrl[self.scene.ctrl_index] = self._actuation.control(action, data)
+        with pushed(model, data, forces):
+            mujoco.mj_step(model, data, self.scene.substeps)
         for kind, count in zip(_FATAL_WARNINGS, counts, strict=True):
             if int(data.warning[kind].number) > count or not np.isfinite(data.qpos).all():
                 time = float(before[PROGRESS_SIZE])
@@ -141,17 +164,17 @@ class MujocoWorld:
         return self._pictures.pictures(snapshot, cameras)
 
     def snapshot(self) -> FloatArray:
-        """Task progress, then MuJoCo's integration state. Shape (z,)."""
-        size = mujoco.mj_stateSize(self.scene.model, STATE_SPEC)
-        numbers = np.empty(PROGRESS_SIZE + size)
-        numbers[:PROGRESS_SIZE] = self._progress.to_array()
-        mujoco.mj_getState(self.scene.model, self._data, numbers[PROGRESS_SIZE:], STATE_SPEC)
-        return numbers
+        """Task progress, then MuJoCo's integration state, then the scene's looks. Shape (z,)."""
+        model = self.scene.model
+        state = np.empty(mujoco.mj_stateSize(model, STATE_SPEC))
+        mujoco.mj_getState(model, self._data, state, STATE_SPEC)
+        looks = take_looks(self.scene.spec.looks, model, self._data)
+        return np.concatenate([self._progress.to_array(), state, looks])
 
     def restore(self, snapshot: FloatArray) -> None:
         """Become the world of `snapshot`, to the bit."""
         self._progress = Progress.from_array(snapshot[:PROGRESS_SIZE])
-        mujoco.mj_setState(self.scene.model, self._data, snapshot[PROGRESS_SIZE:], STATE_SPEC)
+        mujoco.mj_setState(self.scene.model, self._data, physics_of(self.scene.model, snapshot), STATE_SPEC)
 
     def readings(self) -> Readings:
         """What can be read off the world now."""
@@ -159,7 +182,7 @@ class MujocoWorld:
         progress = self._progress
         return Readings(
             time=float(self._data.time),
-            state=self.scene.to_scene_units(self._data.qpos[self.scene.qpos_index]),
+            state=state_of(self.scene, self._probe),
             tip_in_world=self._probe.site_xpos[self.scene.site_id].copy(),
             phase=progress.phase,
             outcome=progress.outcome,
@@ -168,15 +191,18 @@ class MujocoWorld:
             reward=float(progress.outcome == "success"),
         )
 
-    def move_object(self, name: str, position: FloatArray, yaw: float) -> None:
-        """Put a free object somewhere, at rest.
+    def place(self, positions: Positions) -> None:
+        """Put objects and joints somewhere, at rest.
 
-        Args:
-            name: Body with a free joint.
-            position: In the world frame. Shape (3,). [m]
-            yaw: Rotation about the vertical. [rad]
+        Raises:
+            WhiskersError: If one of them is not there, or cannot be put; nothing is then changed.
         """
-        self._place(name, np.asarray(position, np.float64), yaw)
+        check_placing(self.scene, positions)
+        self._put(positions)
+
+    def _put(self, positions: Positions) -> None:
+        place_objects(self.scene.model, self._data, positions)
+        place_joints(self.scene, self._data, positions)
 
     def close(self) -> None:
         """Free the renderer's OpenGL objects."""

@@ -9,8 +9,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from tests.bench.engine_step import measure_overhead, measure_with_policy
+from tests.bench.evaluating import measure_evaluating
 from tests.bench.export import measure_export_bare, measure_export_default_look, measure_export_same_look
 from tests.bench.lanes import measure_lanes
+from tests.bench.loading import measure_loading
 from tests.bench.memory import measure_memory
 from tests.bench.rows import Row
 from tests.bench.scrub import long_trace, measure_overlay, measure_scrub
@@ -47,6 +49,8 @@ def rows(only: Sequence[str], policy: str) -> Iterator[Row]:
         "export": lambda: measure_export_bare(scene),
         "export-same": lambda: measure_export_same_look(scene),
         "export-default": lambda: measure_export_default_look(scene),
+        "evaluating": measure_evaluating,
+        "loading": lambda: measure_loading(scene, policy),
         "visible": lambda: measure_visible(policy),
         "frames": measure_frames,
         "running": lambda: measure_running_frames(policy),
@@ -56,7 +60,9 @@ def rows(only: Sequence[str], policy: str) -> Iterator[Row]:
         raise WhiskersError(f"No benchmark {', '.join(sorted(unknown))}; there are {', '.join(measures)}.")
     if not os.environ.get("DISPLAY") and sys.platform.startswith("linux"):
         print("no display: the rows about the window are left out (make bench brings one)", file=sys.stderr)
-        measures = {name: measure for name, measure in measures.items() if name not in ("visible", *_WINDOWS)}
+        measures = {
+            name: measure for name, measure in measures.items() if name not in ("loading", "visible", *_WINDOWS)
+        }
     for name, measure in measures.items():
         if not only or name in only:
             # Dear PyGui opens one window a process.

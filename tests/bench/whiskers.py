@@ -24,11 +24,12 @@ from viewer_app.questions import Answer, Answers, Samples
 from viewer_app.raster import draw
 from viewer_app.render import Offscreen
 from viewer_app.scene import Scene
+from viewer_app.snapshots import STATE_SPEC
 from viewer_app.task import PROGRESS_SIZE
 from viewer_app.trace import Trace
 from viewer_app.types import ActionChunk, Float32Array, Observation, Want
 from viewer_app.view import OverlayChoice, camera_presets
-from viewer_app.world import STATE_SPEC, pose
+from viewer_app.world import pose
 
 ROWS = 100
 """Of a chunk."""

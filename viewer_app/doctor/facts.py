@@ -87,6 +87,10 @@ class CheckpointFacts:
     """`train_config.json`, empty where there is none."""
     dataset: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     """`meta/info.json` of the dataset that it was trained on, empty where that is not on this machine."""
+    dataset_root: str = ""
+    """Where the statistics of that dataset lie on this disk, empty where they do not."""
+    prompts: tuple[str, ...] = ()
+    """What the policy was told to do in that dataset, as far as that is known."""
     here: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
     """Folders that the processors name, to whether they are on this machine."""
 
@@ -117,6 +121,13 @@ class CheckpointFacts:
         return mapping_of(self.config.get("normalization_mapping"))
 
     @property
+    def joint_names(self) -> tuple[str, ...]:
+        """What the numbers of its action are called, empty where nobody says."""
+        features = mapping_of(self.dataset.get("features"))
+        told = (self.config.get("action_feature_names"), mapping_of(features.get(ACTION)).get("names"))
+        return next((names for raw in told if len(names := without_what(raw)) == self.n_action), ())
+
+    @property
     def reads_text(self) -> bool:
         """Whether the preprocessor turns a prompt into tokens."""
         return any("tokenizer" in each.name for each in self.before or ())
@@ -138,6 +149,13 @@ class CheckpointFacts:
 
     def _size(self, features: tuple[Feature, ...], key: str) -> int:
         return next((each.shape[0] for each in features if each.key == key and each.shape), 0)
+
+
+def without_what(raw: object) -> tuple[str, ...]:
+    """Names as a dataset has them (`gripper.pos`), without what they measure; none where they are no names."""
+    if isinstance(raw, list) and all(isinstance(name, str) for name in raw):
+        return tuple(name.removesuffix(".pos") for name in raw)
+    return ()
 
 
 def mapping_of(value: object) -> Mapping[str, object]:

@@ -6,8 +6,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from viewer_app.chunking import Chunking
+from viewer_app.mending import Mends
+
 Severity = Literal["error", "warning", "info"]
 _ORDER: tuple[Severity, ...] = ("error", "warning", "info")
+
+
+@dataclass(frozen=True)
+class Cure:
+    """What mends a finding for a session, without a change to any file. One of these is given."""
+
+    label: str
+    """On the button that does it."""
+    mends: Mends | None = None
+    cameras: bool = False
+    """Whether a person has to say which camera is which."""
+    chunking: Chunking | None = None
+    prompt: str = ""
+    option: str = ""
+    """What does the same on the command line, where something does."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +40,17 @@ class Finding:
     """What was found, with the numbers."""
     mend: str
     """What to do about it, in one sentence. Empty where there is nothing to do."""
+    cure: Cure | None = None
+    """What mends it for a session, None where only a change to a file does."""
+
+    @property
+    def advice(self) -> str:
+        """How to mend it, for good and for a session."""
+        option = self.cure.option if self.cure is not None else ""
+        return f"{self.mend} For a session: {option}".strip() if option else self.mend
 
     def to_plain(self) -> dict[str, str]:
-        return {"id": self.id, "severity": self.severity, "evidence": self.evidence, "mend": self.mend}
+        return {"id": self.id, "severity": self.severity, "evidence": self.evidence, "mend": self.advice}
 
 
 def can_work(findings: Iterable[Finding]) -> bool:
@@ -35,3 +61,18 @@ def can_work(findings: Iterable[Finding]) -> bool:
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
     """Errors first, otherwise as they were found."""
     return sorted(findings, key=lambda each: _ORDER.index(each.severity))
+
+
+def mending(mends: Mends, label: str) -> Cure:
+    """The cure that a mend is."""
+    return Cure(label, mends=mends, option=mends.options())
+
+
+def as_text(findings: Iterable[Finding]) -> str:
+    """A report to be read, or to be sent to somebody."""
+    lines = []
+    for each in findings:
+        lines.append(f"{each.severity:8}{each.id}: {each.evidence}")
+        if each.advice:
+            lines.append(f"        -> {each.advice}")
+    return "\n".join(lines)

@@ -117,6 +117,12 @@ def _check_statistics(feature: Feature, mode: str, values: Mapping[str, FloatArr
         return
     if feature.kind != "VISUAL":
         yield from _check_against_each_other(key, values)
+        if (first == (0 if mode == "MEAN_STD" else -1)).all() and (second == 1).all():
+            evidence = (
+                f"The {' and '.join(names)} of {key} are {first.flat[0]:g} and 1 in all of {first.size} numbers: "
+                "scaling by them changes nothing, as if there were no statistics."
+            )
+            yield Finding("placeholder-statistics", "warning", evidence, _RETRAIN)
 
 
 def _check_picture(key: str, mean: FloatArray, std: FloatArray) -> Iterator[Finding]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from viewer_app.chunking import FirstN, TemporalEnsemble
 from viewer_app.doctor.facts import CheckpointFacts, mapping_of, number
-from viewer_app.doctor.finding import Finding
+from viewer_app.doctor.finding import Cure, Finding
 
 _ENSEMBLING = "temporal_ensemble_coeff"
 _KINDS_THAT_ENSEMBLE = ("act",)
@@ -37,8 +38,10 @@ def _check_execution(facts: CheckpointFacts) -> Iterator[Finding]:
         yield Finding("n-action-steps", "error", evidence, f"Set n_action_steps to {chunk} or less.")
     elif taken == 1 and chunk >= _LONG and number(facts.config, _ENSEMBLING) is None:
         evidence = f"n_action_steps is 1 of {chunk} and nothing ensembles: each chunk's first action alone is executed."
-        mend = f"Execute more with --n-action-steps {max(chunk // 2, 2)}, or ensemble with --temporal-ensemble 0.01."
-        yield Finding("n-action-steps-one", "warning", evidence, mend)
+        more = max(chunk // 2, 2)
+        mend = "Set n_action_steps in config.json, or ensemble with --temporal-ensemble 0.01."
+        cure = Cure(f"Execute {more} steps of each chunk", chunking=FirstN(more), option=f"--n-action-steps {more}")
+        yield Finding("n-action-steps-one", "warning", evidence, mend, cure)
 
 
 def _check_ensemble(facts: CheckpointFacts) -> Iterator[Finding]:
@@ -48,19 +51,27 @@ def _check_ensemble(facts: CheckpointFacts) -> Iterator[Finding]:
         trained = number(mapping_of(facts.trained.get("policy")), _ENSEMBLING)
         if trained is not None:
             evidence = f"{_ENSEMBLING} was {trained:g} in train_config.json, and config.json has none: it is off."
-            yield Finding("ensemble-off", "warning", evidence, f"Add --temporal-ensemble {trained:g}.")
+            yield Finding(
+                "ensemble-off", "warning", evidence, f"Set {_ENSEMBLING} in config.json.", _ensembling(trained)
+            )
         return
     if facts.kind and facts.kind not in _KINDS_THAT_ENSEMBLE:
         evidence = f"{_ENSEMBLING} is {coefficient:g}, and LeRobot's {facts.kind} does not ensemble: it is off."
-        yield Finding("ensemble-off", "warning", evidence, f"Add --temporal-ensemble {coefficient:g} to ensemble here.")
+        mend = f"Take {_ENSEMBLING} out of config.json, or ensemble here."
+        yield Finding("ensemble-off", "warning", evidence, mend, _ensembling(coefficient))
     elif taken is not None and taken > 1:
         evidence = f"{_ENSEMBLING} is {coefficient:g} while n_action_steps is {taken:g}; ensembles ask at every step."
         yield Finding("ensemble-steps", "error", evidence, f"Set n_action_steps to 1, or {_ENSEMBLING} to null.")
     if abs(coefficient) >= _STRONG:
         prefers = "oldest" if coefficient > 0 else "newest"
         evidence = f"{_ENSEMBLING} is {coefficient:g}: nearly all the weight is on the {prefers} chunks."
-        mend = "Use about 0.01, the value of the ACT paper; try with --temporal-ensemble 0.01."
-        yield Finding("ensemble-coefficient", "warning", evidence, mend)
+        mend = "Use about 0.01, the value of the ACT paper."
+        yield Finding("ensemble-coefficient", "warning", evidence, mend, _ensembling(0.01))
+
+
+def _ensembling(coefficient: float) -> Cure:
+    option = f"--temporal-ensemble {coefficient:g}"
+    return Cure(f"Ensemble with {coefficient:g}", chunking=TemporalEnsemble(coefficient, ()), option=option)
 
 
 def _check_devices(facts: CheckpointFacts) -> Iterator[Finding]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
+from types import MappingProxyType
 
 import numpy as np
 
+from viewer_app.camera_map import options_of
 from viewer_app.detectors import Thresholds, flat_chunk
-from viewer_app.doctor.finding import Finding
+from viewer_app.doctor.finding import Cure, Finding
 from viewer_app.ranges import ranges_of
 from viewer_app.scene import Scene
 from viewer_app.trace import Trace
@@ -26,6 +28,12 @@ _FIRST = 0.35
 """A first action farther than this from the measured joints is no continuation of where the robot is. [share]"""
 _NO_EFFECT = 1e-7
 """What changes the chunk by less than this changes nothing. [share of the joint's range]"""
+_UNRELATED, _RELATED = 0.5, 0.95
+"""A number of the state whose correlation with its joint is below the first is not that joint; one whose correlation
+with a joint is above the second is that one."""
+_LIKE_ANOTHER, _CLEARLY = 0.08, 3.0
+"""Cameras are exchanged if their pictures' mean colours fit each other's training at least so many times better, and
+their own by more than this. [share of white]"""
 _HARDLY = 1e-4
 """The same for all inputs together."""
 
@@ -48,6 +56,9 @@ class WorldTrial:
     repeats: bool
     """Whether a reset with the same seed gives the same world, to the bit, after steps were taken."""
     complaint: str = ""
+    follows: FloatArray | None = None
+    """[i, j] is how number i of the state and the position of joint j go together while the arm moves a little at
+    random: their correlation, NaN where one of them hardly moved. Shape (m, n). None where that was not tried."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,8 @@ class Trial:
     trace: Trace
     complaint: str = ""
     """What stopped the drive, empty where nothing did."""
+    colours: Mapping[str, FloatArray] = field(default_factory=lambda: MappingProxyType({}))
+    """The scene's camera to the mean colour of what it shows at that moment, RGB in [0, 1]. Shape (3,)."""
 
 
 def check_world(trial: WorldTrial, scene: Scene) -> Iterator[Finding]:
@@ -81,6 +94,13 @@ def check_world(trial: WorldTrial, scene: Scene) -> Iterator[Finding]:
     if not trial.repeats:
         evidence = "After some steps, a reset with the same seed gives another world than before."
         yield Finding("reset", "warning", evidence, "Let the reset put back everything, its random numbers included.")
+    if trial.follows is not None and scene.spec.state.kind == "joints":
+        yield from _check_state(trial.follows, scene)
+    if trial.complaint and not scene.commands_joints:
+        evidence = f"It fails: {trial.complaint}"
+        yield Finding("environment-fails", "error", evidence, "Mend what it says; it is the environment's own code.")
+    if not scene.commands_joints:
+        return
     if trial.held is None:
         evidence = f"Told to stay where it is, the simulation fails: {trial.complaint}"
         yield Finding("state-readback", "error", evidence, "Mend the model: smaller time step, or softer actuators.")
@@ -96,6 +116,30 @@ def check_world(trial: WorldTrial, scene: Scene) -> Iterator[Finding]:
         yield Finding("state-readback", "error", evidence, mend)
     if trial.answers is not None:
         yield from _check_answers(trial.answers, scene)
+
+
+def _check_state(follows: FloatArray, scene: Scene) -> Iterator[Finding]:
+    """Whether number i of the state is joint i: a state may have as many numbers as the robot has joints and yet hold
+    something else, such as the pose of the first free body."""
+    alike = np.abs(np.nan_to_num(follows))
+    wrong = [i for i in range(len(alike)) if not np.isnan(follows[i, i]) and alike[i, i] < _UNRELATED]
+    if not wrong:
+        return
+    told = []
+    for i in wrong[:3]:
+        best = int(alike[i].argmax())
+        follows_whom = (
+            f"follows {scene.joint_names[best]} ({follows[i, best]:+.2f})"
+            if alike[i, best] > _RELATED
+            else "follows no joint"
+        )
+        told.append(f"number {i} ({scene.state_names[i]}, {alike[i, i]:.2f}) {follows_whom}")
+    evidence = (
+        f"While the arm moves at random, {len(wrong)} of {len(alike)} numbers of the state do not go with the joint "
+        f"that they are named after: {', '.join(told)}."
+    )
+    mend = "Read the robot's own joints there: it is often qpos from 0 on, which begins with what else is in the scene."
+    yield Finding("state-layout", "error", evidence, mend)
 
 
 def _check_answers(answers: FloatArray, scene: Scene) -> Iterator[Finding]:
@@ -139,6 +183,35 @@ def check_trial(trial: Trial, scene: Scene) -> Iterator[Finding]:
     yield from _check_latency(trial, scene)
 
 
+def check_pictures(
+    colours: Mapping[str, FloatArray], trained: Mapping[str, FloatArray], shown: Mapping[str, str | None]
+) -> Iterator[Finding]:
+    """Whether two cameras are exchanged: each one's picture has the mean colour that the other's had in training.
+
+    Args:
+        colours: As in `Trial`.
+        trained: The checkpoint's camera to its mean colour in training, RGB in [0, 1]. Shape (3,).
+        shown: The checkpoint's camera to the scene's that it is shown.
+    """
+    known = [name for name in trained if shown.get(name) in colours]
+
+    def apart(one: str, other: str) -> float:
+        return float(np.linalg.norm(trained[one] - colours[str(shown[other])]) / np.sqrt(3))
+
+    for number, one in enumerate(known):
+        for other in known[number + 1 :]:
+            own, crossed = (apart(one, one), apart(other, other)), (apart(one, other), apart(other, one))
+            if min(own) > _LIKE_ANOTHER and sum(own) > _CLEARLY * sum(crossed):
+                evidence = (
+                    f"By their mean colours {one} and {other} are exchanged: what each is shown differs from its own "
+                    f"training by {100 * min(own):.0f} % of white or more, and from the other's by at most "
+                    f"{100 * max(crossed):.0f} %."
+                )
+                swapped = {**shown, one: shown[other], other: shown[one]}
+                cure = Cure("Choose the cameras", cameras=True, option=options_of(swapped))
+                yield Finding("cameras-swapped", "warning", evidence, "Check which camera is which.", cure)
+
+
 def _check_repeats(trial: Trial) -> Iterator[Finding]:
     again = float(np.abs(trial.again.actions - trial.first.actions).max())
     other = float(np.abs(trial.other.actions - trial.first.actions).max())
@@ -178,11 +251,13 @@ def _check_actions(trial: Trial, scene: Scene) -> Iterator[Finding]:
         mend = "Compare the statistics of the postprocessor with those of the training dataset, and the scene's units."
         yield Finding("action-scale", "error", ranges.alarm, mend)
         return
-    away = np.abs(trial.first.actions[0].astype(np.float64) - trial.state) / _span(scene)
+    away = np.zeros(scene.n_action)
+    if scene.measures_commands:
+        away = np.abs(trial.first.actions[0].astype(np.float64) - trial.state) / _span(scene)
     at = int(np.nan_to_num(away).argmax())
     if away[at] > _FIRST:
         evidence = (
-            f"The first action puts {scene.joint_names[at]} at {trial.first.actions[0, at]:.4g} where it is "
+            f"The first action puts {scene.action_names[at]} at {trial.first.actions[0, at]:.4g} where it is "
             f"measured at {trial.state[at]:.4g}: {100 * away[at]:.0f} % of its range away."
         )
         mend = "Check units, order and statistics of the action; a sound policy begins where the robot is."
@@ -216,7 +291,8 @@ def _distance(chunk: Float32Array, other: Float32Array, scene: Scene) -> float:
 
 
 def _span(scene: Scene) -> FloatArray:
-    """Width of each joint's range, one where it has none. Scene units. Shape (n,)."""
-    low, high = np.asarray(scene.to_scene_units(scene.joint_range.T), np.float64)
+    """Width of each joint's range, or of what an environment takes; one without limits. Scene units. Shape (n,)."""
+    ends = scene.to_scene_units(scene.joint_range.T) if scene.commands_joints else scene.actions.reach
+    low, high = np.asarray(ends, np.float64)
     span = np.abs(high - low)
     return np.where(np.isfinite(span) & (span > 0), span, 1.0)

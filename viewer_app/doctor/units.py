@@ -12,10 +12,11 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from viewer_app.doctor.facts import ACTION, STATE, CheckpointFacts
-from viewer_app.doctor.finding import Finding
+from viewer_app.doctor.finding import Cure, Finding, mending
+from viewer_app.mending import Mends, TrainedUnit, conversion
 from viewer_app.ranges import BEYOND, FAR_BEYOND, NORMALISED, WIDE
 from viewer_app.scene import Scene
-from viewer_app.types import Float32Array, FloatArray
+from viewer_app.types import Float32Array, FloatArray, WhiskersError
 
 _RADIANS = 7.0
 """Numbers of joints in radians stay below this, and so do normalised ones."""
@@ -37,19 +38,22 @@ class _Spread:
     high: FloatArray
 
 
-def check_units(facts: CheckpointFacts, scene: Scene, home: Float32Array) -> Iterator[Finding]:
+def check_units(facts: CheckpointFacts, scene: Scene, home: Float32Array | None) -> Iterator[Finding]:
     """Units, ranges and order of the dimensions.
 
     Args:
         facts: Of the checkpoint.
         scene: Where it is to run.
-        home: The measured state at a reset, in scene units. Shape (n,).
+        home: The measured state at a reset, in scene units. Shape (n,). None where that is not known.
     """
-    state, action = _spread(facts, STATE, scene.n_action), _spread(facts, ACTION, scene.n_action)
+    state, action = _spread(facts, STATE, scene.n_state), _spread(facts, ACTION, scene.n_action)
     relative = facts.config.get("use_relative_actions") is True
+    reach = np.asarray(scene.actions.reach, np.float64)  # (2, n)
+    if not scene.commands_joints:
+        if action is not None and not relative and scene.spec.action.kind == "environment":
+            yield from _check_range("action", action, reach, scene.action_names, scene)
+        return
     joints = np.asarray(scene.to_scene_units(scene.joint_range.T), np.float64)  # (2, n)
-    ends = np.array([[-np.inf], [np.inf]], np.float32).repeat(scene.n_action, axis=1)
-    reach = np.asarray(scene.to_scene_units(scene.to_control(ends)), np.float64)
     wrong_units: set[str] = set()
     for noun, seen, ends_of in (("state", state, joints), ("action", action, reach)):
         if seen is not None and not (noun == "action" and relative):
@@ -60,12 +64,12 @@ def check_units(facts: CheckpointFacts, scene: Scene, home: Float32Array) -> Ite
         comparable = action is not None and not relative and not wrong_units
         layout = list(_check_layout(state, action, scene)) if comparable and action is not None else []
         # Dimensions in a wrong order do not fit their ranges either; the order is what is to be mended.
-        out_of_range = [] if layout else list(_check_range("state", state, joints, scene))
+        out_of_range = [] if layout else list(_check_range("state", state, joints, scene.joint_names, scene))
         yield from (*layout, *out_of_range)
-        if not layout and not out_of_range:
+        if home is not None and not layout and not out_of_range:
             yield from _check_home(state, home, joints, scene)
     if action is not None and not relative and "action" not in wrong_units:
-        yield from _check_range("action", action, reach, scene)
+        yield from _check_range("action", action, reach, scene.joint_names, scene)
 
 
 def _check_unit(noun: str, seen: _Spread, ends: FloatArray, scene: Scene) -> Iterator[Finding]:
@@ -87,7 +91,7 @@ def _check_unit(noun: str, seen: _Spread, ends: FloatArray, scene: Scene) -> Ite
             f"that span {np.nanmax(span):.0f} here: it looks like {what}."
         )
         mend = f'Set unit = "radians" for the joints in {scene.path.name} if so it was trained.'
-        yield Finding(f"{noun}-units", "error", evidence, mend)
+        yield Finding(f"{noun}-units", "error", evidence, mend, _cure(noun, ("radians",), seen, ends, scene))
         return
     if narrow.any() and float(np.median(largest[narrow])) > 2 * _RADIANS:
         evidence = (
@@ -95,12 +99,29 @@ def _check_unit(noun: str, seen: _Spread, ends: FloatArray, scene: Scene) -> Ite
             f"{float(np.nanmax(span[narrow])):.1f} (radians): it looks like degrees."
         )
         mend = f'Set unit = "degrees" (or "range_100") for the joints in {scene.path.name}.'
-        yield Finding(f"{noun}-units", "error", evidence, mend)
+        cure = _cure(noun, ("degrees", "range_100"), seen, ends, scene)
+        yield Finding(f"{noun}-units", "error", evidence, mend, cure)
 
 
-def _check_range(noun: str, seen: _Spread, ends: FloatArray, scene: Scene) -> Iterator[Finding]:
-    """Numbers that these joints cannot have. The arguments are those of `_check_unit`."""
-    low, high, span, names = ends.min(axis=0), ends.max(axis=0), _span(ends), scene.joint_names
+def _cure(noun: str, units: tuple[TrainedUnit, ...], seen: _Spread, ends: FloatArray, scene: Scene) -> Cure | None:
+    """The first of some units in which what was seen in training is within what the joints can do."""
+    for unit in units:
+        try:
+            by = conversion(scene, unit, (), noun)
+        except WhiskersError:
+            continue
+        outside = np.maximum(by.to_scene(seen.high) - ends.max(axis=0), ends.min(axis=0) - by.to_scene(seen.low))
+        wrong = np.nan_to_num(outside / _span(ends), nan=-np.inf) > (_OUTSIDE_STATE if noun == "state" else BEYOND)
+        if int(wrong.sum()) <= (0 if noun == "state" else 1):
+            mends = Mends(state_unit=unit) if noun == "state" else Mends(action_unit=unit)
+            return mending(mends, f"Read the {noun} as {unit}")
+    return None
+
+
+def _check_range(noun: str, seen: _Spread, ends: FloatArray, names: tuple[str, ...], scene: Scene) -> Iterator[Finding]:
+    """Numbers that these joints cannot have, or that this environment does not take. `names` are those of the numbers,
+    the other arguments are those of `_check_unit`."""
+    low, high, span = ends.min(axis=0), ends.max(axis=0), _span(ends)
     outside = np.nan_to_num(np.maximum(seen.high - high, low - seen.low) / span, nan=-np.inf)
     worst = int(outside.argmax())
     if noun == "state":
@@ -109,12 +130,17 @@ def _check_range(noun: str, seen: _Spread, ends: FloatArray, scene: Scene) -> It
         # A gripper is told to squeeze, so one joint may be told more than it can do.
         wrong = (outside > FAR_BEYOND) | ((outside > BEYOND) & (int((outside > BEYOND).sum()) >= 2))
     if wrong.any():
+        what = f"joint {names[worst]}" if scene.commands_joints else names[worst]
         evidence = (
-            f"In training {noun}[{worst}] lay between {seen.low[worst]:.4g} and {seen.high[worst]:.4g}, and joint "
-            f"{names[worst]} goes from {low[worst]:.4g} to {high[worst]:.4g} here ({int(wrong.sum())} of {len(wrong)} "
-            "dimensions do not fit)."
+            f"In training {noun}[{worst}] lay between {seen.low[worst]:.4g} and {seen.high[worst]:.4g}, and {what} "
+            f"goes from {low[worst]:.4g} to {high[worst]:.4g} here ({int(wrong.sum())} of {len(wrong)} dimensions do "
+            "not fit)."
         )
-        mend = f"Check order and unit of [[joints]] in {scene.path.name} against the dataset's {noun}."
+        mend = (
+            f"Check order and unit of [[joints]] in {scene.path.name} against the dataset's {noun}."
+            if scene.commands_joints
+            else "Open the environment that it was trained in."
+        )
         yield Finding(f"{noun}-range", "error" if int(wrong.sum()) > 1 else "warning", evidence, mend)
 
 
@@ -135,7 +161,9 @@ def _check_layout(state: _Spread, action: _Spread, scene: Scene) -> Iterator[Fin
             f"{own[moved].max():.1f} deviations."
         )
         mend = f"Give the policy the joints in the order of the action: check [[joints]] in {scene.path.name}."
-        yield Finding("state-layout", "error", evidence, mend)
+        order = tuple(names[best[i]] if moved[i] else names[i] for i in rows)
+        cure = mending(Mends(state_order=order), "Put the state in order") if len(set(order)) == len(order) else None
+        yield Finding("state-layout", "error", evidence, mend, cure)
     elif float(np.median(own)) > 2 * _UNLIKE:
         at = int(own.argmax())
         evidence = (

@@ -95,12 +95,18 @@ def table(subject: Subject) -> Iterator[Row]:
     yield (
         "step",
         "time_s",
-        *(f"{letter}_{what}" for letter in letters for what in ("gripper [mm]", "object [mm]", "joint [deg]")),
+        *(f"{letter}_{what}" for letter in letters for what, _ in _columns(divergences[0])),
     )
-    columns = [curve for each in divergences for curve in (each.tip, each.object, each.joints)]
+    columns = [curve for each in divergences for _, curve in _columns(each)]
     for step in range(max(len(each.tip) for each in divergences)):
         values = [float(curve[step]) if curve is not None and step < len(curve) else float("nan") for curve in columns]
         yield (step, float(subject.seconds(step)), *values)
+
+
+def _columns(divergence: Divergence) -> list[tuple[str, FloatArray | None]]:
+    """Where no joint is measured there is no column of joints."""
+    found = [("gripper [mm]", divergence.tip), ("object [mm]", divergence.object), ("joint [deg]", divergence.joints)]
+    return found if divergence.joints is not None else found[:-1]
 
 
 DIVERGENCE = Plot("Divergence", draw, table)

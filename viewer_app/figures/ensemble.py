@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer_app.figures.look import BLUE, GREEN, GREY, WIDTH, grid, head, legend, shortened
-from viewer_app.figures.subject import Plot, Row, Subject, unit_of
+from viewer_app.figures.subject import Plot, Row, Subject, column, in_brackets, unit_of
 from viewer_app.insight import EnsembleInsight
 from viewer_app.types import FloatArray, WhiskersError
 
@@ -29,9 +29,9 @@ def _ensemble(subject: Subject) -> EnsembleInsight:
 
 
 def draw(figure: Figure, subject: Subject) -> None:
-    """The weights above, below them one plot a joint."""
+    """The weights above, below them one plot a number of the action."""
     ensemble = _ensemble(subject)
-    names = subject.scene.joint_names
+    names = subject.scene.action_names
     columns = min(_COLUMNS, len(names))
     count = -(-len(names) // columns)
     figure.set_size_inches(WIDTH, 2.9 + 1.4 * count)
@@ -51,7 +51,7 @@ def draw(figure: Figure, subject: Subject) -> None:
         (one,) = plot.plot(_times(subject, len(raw)), raw[:, joint], color=BLUE, linewidth=1.1, linestyle="--")
         (other,) = plot.plot(_times(subject, len(mean)), mean[:, joint], color=GREEN, linewidth=1.3)
         plot.set_title(shortened(name), loc="left", pad=3)
-        plot.set_ylabel(f"[{unit_of(subject, joint)}]")
+        plot.set_ylabel(in_brackets(unit_of(subject, joint)))
         if joint + columns >= len(names):
             plot.set_xlabel("time [s]")
         if joint == 0:
@@ -85,8 +85,8 @@ def _note(ensemble: EnsembleInsight) -> str:
 def table(subject: Subject) -> Iterator[Row]:
     """First one line a member with its weight, then one line a step to come with raw and ensembled actions."""
     ensemble = _ensemble(subject)
-    names = subject.scene.joint_names
-    columns = [f"{name}_{what} [{subject.unit}]" for name in names for what in ("raw", "ensembled")]
+    count = subject.scene.n_action
+    columns = [column(subject, joint, what) for joint in range(count) for what in ("raw", "ensembled")]
     yield ("row", "step", "time_s", "weight", *columns)
     none = [float("nan")] * len(columns)
     for age, weight in zip(ensemble.ages, ensemble.weights, strict=True):
@@ -95,7 +95,7 @@ def table(subject: Subject) -> Iterator[Row]:
     raw, mean = subject.convert(ensemble.raw), subject.convert(ensemble.ensembled)
     for row in range(min(len(raw), len(mean))):
         step = subject.step + row
-        values = [float(value) for joint in range(len(names)) for value in (raw[row, joint], mean[row, joint])]
+        values = [float(value) for joint in range(count) for value in (raw[row, joint], mean[row, joint])]
         yield ("action", step, float(subject.seconds(step)), float("nan"), *values)
 
 

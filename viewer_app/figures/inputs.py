@@ -1,4 +1,4 @@
-"""Inputs: what blinding each of them changes in the chunk, at the gripper and per joint."""
+"""Inputs: what blinding each of them changes in the chunk, at the gripper and per number of the action."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from viewer_app.figures.look import BLUE, VERMILLION, WIDTH, head, legend, shortened
 from viewer_app.figures.subject import Plot, Row, Subject
 from viewer_app.insight import Effect
+from viewer_app.scene import Scene
 from viewer_app.types import FloatArray, WhiskersError
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ def _effects(subject: Subject) -> tuple[Effect, ...]:
 
 
 def draw(figure: Figure, subject: Subject) -> None:
-    """Bars of the gripper's distance at the left, a table of joint angles in colours at the right."""
+    """Bars of the gripper's distance at the left, a table of the last action in colours at the right."""
     effects = _effects(subject)
-    names = subject.scene.joint_names
+    names = subject.scene.action_names
     figure.set_size_inches(WIDTH, 2.1 + 0.34 * len(effects))
     bars, joints = figure.subplots(1, 2, width_ratios=(1, max(len(names) / 4, 0.8)))
     rows = np.arange(len(effects))
@@ -47,7 +48,7 @@ def draw(figure: Figure, subject: Subject) -> None:
     bars.set_xlim(0, max(1.1 * max(effect.largest for effect in effects), 1e-3))
     bars.grid(axis="x", linewidth=0.4, color="#e6e6e6")
     bars.set_title("End effector", loc="left", pad=3)
-    _draw_joints(figure, joints, np.stack([effect.joints for effect in effects]), names)
+    _draw_joints(figure, joints, np.stack([effect.joints for effect in effects]), subject.scene)
     head(
         figure,
         f"What each input does at step {subject.step}",
@@ -57,26 +58,42 @@ def draw(figure: Figure, subject: Subject) -> None:
     legend(figure, [(end, "at the end of the chunk"), (most, "largest over the chunk")])
 
 
-def _draw_joints(figure: Figure, plot: Axes, degrees: FloatArray, names: tuple[str, ...]) -> None:
-    most = max(float(np.abs(degrees).max()), 1e-3)
-    image = plot.imshow(degrees, cmap="PuOr", vmin=-most, vmax=most, aspect="auto")
-    for (row, joint), value in np.ndenumerate(degrees):
+def _draw_joints(figure: Figure, plot: Axes, shown: FloatArray, scene: Scene) -> None:
+    actions = scene.actions
+    most = max(float(np.abs(shown).max()), 1e-3)
+    image = plot.imshow(shown, cmap="PuOr", vmin=-most, vmax=most, aspect="auto")
+    for (row, joint), value in np.ndenumerate(shown):
         dark = abs(value) > 0.6 * most
+        decimals = 1 if actions.shown_units[joint] else 2
         plot.text(
-            joint, row, f"{value:+.1f}", ha="center", va="center", fontsize=6.5, color="white" if dark else "black"
+            joint,
+            row,
+            f"{value:+.{decimals}f}",
+            ha="center",
+            va="center",
+            fontsize=6.5,
+            color="white" if dark else "black",
         )
-    plot.set_xticks(
-        range(len(names)), [shortened(name) for name in names], rotation=30, ha="right", rotation_mode="anchor"
-    )
+    alike = len(set(actions.shown_units)) == 1
+    names = [shortened(name) + actions.bracketed(i) * (not alike) for i, name in enumerate(actions.names)]
+    plot.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
     plot.set_yticks([])
-    plot.set_title("Joints at the end of the chunk [deg]", loc="left", pad=3)
-    figure.colorbar(image, ax=plot, label="blinded minus plain [deg]", pad=0.02)
+    unit = actions.bracketed(0) * alike
+    noun = "Joints" if scene.spec.action.kind == "joints" else "Action"
+    plot.set_title(f"{noun} at the end of the chunk{unit}", loc="left", pad=3)
+    figure.colorbar(image, ax=plot, label=f"blinded minus plain{unit}", pad=0.02)
 
 
 def table(subject: Subject) -> Iterator[Row]:
     """One line an input."""
     effects = _effects(subject)
-    yield ("input", "end [mm]", "largest [mm]", *(f"{name} [deg]" for name in subject.scene.joint_names))
+    actions = subject.scene.actions
+    yield (
+        "input",
+        "end [mm]",
+        "largest [mm]",
+        *(f"{name}{actions.bracketed(i)}" for i, name in enumerate(actions.names)),
+    )
     for effect in effects:
         yield (effect.name, effect.end, effect.largest, *(float(x) for x in effect.joints))
 

@@ -1,4 +1,4 @@
-"""Joints: actual, commanded and predicted over time, one plot each."""
+"""Actions: commanded and predicted over time, and actual where that is measured, one plot each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer_app.figures.look import ACTUAL, COMMANDED, GREY, ORANGE, PREDICTED, WIDTH, grid, head, legend, shortened
-from viewer_app.figures.subject import Plot, Row, Subject, unit_of
+from viewer_app.figures.subject import Plot, Row, Subject, column, in_brackets, unit_of
+from viewer_app.joint_units import unmeasured
 from viewer_app.types import Float32Array, FloatArray
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLUMNS = 2
-_LEAST_SPAN = {"deg": 4.0, "rad": 0.07, "std. dev.": 0.2, "normalised": 0.1}
+_LEAST_SPAN = {"deg": 4.0, "rad": 0.07, "m": 0.004, "": 0.1, "std. dev.": 0.2, "normalised": 0.1}
 """What a plot's height spans at least, so that a joint at rest is a flat line and not magnified rounding. Else 4."""
 _MOST_LINES = 60
 """More chunk boundaries than this are ticks rather than lines."""
@@ -27,11 +28,15 @@ SIGMA = 3.0
 
 
 def _curves(subject: Subject) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Actual (length + 1, n), commanded (length, n) and, from the step looked at on, predicted (rows, n)."""
+    """Actual (length + 1, n), commanded (length, n) and, from the step looked at on, predicted (rows, n).
+
+    There are no rows of the actual where nothing measures what is commanded."""
     trace, length = subject.trace, subject.length
     plan = trace.plan(subject.step)
     rows = plan if plan is not None else np.zeros((0, subject.scene.n_action), np.float32)
     actual, commanded = (np.asarray(trace.column(name, length), np.float32) for name in ("state", "action"))
+    if not subject.scene.measures_commands:
+        actual = np.zeros((0, subject.scene.n_action), np.float32)
     return subject.convert(actual), subject.convert(commanded), subject.convert(rows)
 
 
@@ -48,8 +53,8 @@ def _usual(subject: Subject) -> FloatArray | None:
 
 
 def draw(figure: Figure, subject: Subject) -> None:
-    """One plot a joint over a common time."""
-    names = subject.scene.joint_names
+    """One plot a joint, or a number of whatever else actions are, over a common time."""
+    names, measured = subject.scene.action_names, subject.scene.measures_commands
     columns = min(_COLUMNS, len(names))
     count = -(-len(names) // columns)
     figure.set_size_inches(WIDTH, 1.35 + 1.35 * count)
@@ -63,9 +68,12 @@ def draw(figure: Figure, subject: Subject) -> None:
         plot.set_xlabel("time [s]")
         plot.tick_params(labelbottom=True)
     note = f"predicted at step {subject.step}"
-    if subject.episode is not None:
+    if not measured:
+        note += f"; {unmeasured(subject.scene).lower()}"
+    elif subject.episode is not None:
         note += "; error: actual less commanded, one step later; lag in steps"
-    head(figure, "Joints: actual, commanded and predicted", subject, note)
+    noun = "Joints" if subject.scene.spec.action.kind == "joints" else "Actions"
+    head(figure, f"{noun}: {'actual, ' * measured}commanded and predicted", subject, note.removesuffix("."))
     legend(figure, _entries(axes[0], usual is not None))
 
 
@@ -90,7 +98,8 @@ def _draw_joint(
     actual, commanded, predicted = (each[:, joint] for each in curves)
     unit = unit_of(subject, joint)
     grid(plot)
-    plot.plot(subject.seconds(np.arange(len(actual))), actual, color=ACTUAL, linewidth=1.1, label="actual")
+    if len(actual):
+        plot.plot(subject.seconds(np.arange(len(actual))), actual, color=ACTUAL, linewidth=1.1, label="actual")
     steps = subject.seconds(np.arange(len(commanded)))
     if len(commanded):
         plot.plot(steps, commanded, color=COMMANDED, linewidth=1.2, linestyle=":", label="commanded")
@@ -110,8 +119,8 @@ def _draw_joint(
     _draw_boundaries(plot, subject)
     plot.axvline(float(subject.seconds(subject.step)), color="black", linewidth=0.7, label="step looked at")
     plot.margins(x=0.01)
-    plot.set_ylabel(f"[{unit}]")
-    plot.set_title(shortened(subject.scene.joint_names[joint]), loc="left", pad=3)
+    plot.set_ylabel(in_brackets(unit))
+    plot.set_title(shortened(subject.scene.action_names[joint]), loc="left", pad=3)
     plot.set_title(_tracking(subject, joint), loc="right", pad=3, fontsize=6.5)
 
 
@@ -130,23 +139,27 @@ def _tracking(subject: Subject, joint: int) -> str:
         return ""
     tracking = episode.tracking[joint]
     lag = f", lag {tracking.lag}" if tracking.lag >= 0 else ""
-    return f"error RMS {tracking.rms:.2f}°, max {tracking.largest:.2f}°{lag}"
+    unit = {"deg": "°", "": ""}.get(shown := subject.scene.actions.shown_units[joint], f" {shown}")
+    return f"error RMS {tracking.rms:.2f}{unit}, max {tracking.largest:.2f}{unit}{lag}"
 
 
 def table(subject: Subject) -> Iterator[Row]:
     """One line a moment, and after the last one those that are predicted.
 
-    Actual and commanded are empty where there is none yet, predicted before the step looked at.
+    Actual and commanded are empty where there is none yet, predicted before the step looked at. Where nothing measures
+    what is commanded there is no actual.
     """
-    actual, commanded, predicted = _curves(subject)
-    names = subject.scene.joint_names
-    columns = [f"{name}_{what} [{subject.unit}]" for name in names for what in ("actual", "commanded", "predicted")]
+    curves = dict(zip(("actual", "commanded", "predicted"), _curves(subject), strict=True))
+    if not subject.scene.measures_commands:
+        del curves["actual"]
+    predicted = curves["predicted"]
+    columns = [column(subject, joint, what) for joint in range(subject.scene.n_action) for what in curves]
     yield ("step", "time_s", *columns, "asked", "chunk_boundary")
     time = np.asarray(subject.trace.column("time", subject.length))
     boundaries = set(subject.boundaries())
     for step in range(max(subject.length + 1, subject.step + len(predicted))):
-        rows = (_row(actual, step), _row(commanded, step), _row(predicted, step - subject.step))
-        # The joint's three values side by side.
+        rows = [_row(values, step - subject.step * (what == "predicted")) for what, values in curves.items()]
+        # The joint's values side by side.
         values = [float(value) for joint in zip(*rows, strict=True) for value in joint]
         seconds = time[step] - time[0] if step <= subject.length else subject.seconds(step)
         asked = step < subject.length and subject.trace.chunk_asked_at(step) is not None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer_app.figures.look import BLUE, GREEN, GREY, VERMILLION, WIDTH, grid, head, legend
-from viewer_app.figures.subject import Plot, Row, Subject
+from viewer_app.figures.subject import Plot, Row, Subject, in_brackets
 from viewer_app.insight import EpisodeInsight
 from viewer_app.smoothness import SEAM_WINDOW, acceleration_of, at_seams
 from viewer_app.types import FloatArray, WhiskersError
@@ -37,7 +37,7 @@ def _boundaries(subject: Subject, episode: EpisodeInsight) -> list[int]:
 
 def _acceleration(subject: Subject, episode: EpisodeInsight) -> FloatArray:
     actions = np.asarray(subject.trace.column("action", episode.length), np.float32)
-    return acceleration_of(subject.scene.to_degrees(actions))
+    return acceleration_of(subject.scene.actions.to_shown(actions))
 
 
 def draw(figure: Figure, subject: Subject) -> None:
@@ -46,30 +46,33 @@ def draw(figure: Figure, subject: Subject) -> None:
     figure.set_size_inches(WIDTH, 5.4)
     gripper, joints, rough = figure.subplots(3, 1, sharex=True, height_ratios=(1, 1, 1.4))
     times = subject.seconds(np.array([seam.step for seam in episode.seams], np.float64))
-    worst = np.array([np.abs(seam.jump).max() for seam in episode.seams])
+    actions = subject.scene.actions
+    worst = np.array([np.abs(seam.jump[actions.leading]).max() for seam in episode.seams])
     _bars(gripper, times, np.array([seam.distance for seam in episode.seams]), GREEN)
     gripper.set_ylabel("end effector [mm]")
     gripper.set_title(_JUMP, loc="left", pad=3)
     _bars(joints, times, worst, BLUE)
-    joints.set_ylabel("worst joint [deg]")
+    joints.set_ylabel(f"worst {_noun(subject)} {in_brackets(actions.leading_unit)}".rstrip())
     legend(figure, _draw_acceleration(rough, subject, episode))
     rough.set_xlabel("time [s]")
     rough.set_xlim(0, float(subject.seconds(episode.length)))
-    head(figure, "Motion: seams between chunks, and smoothness", subject, _note(episode))
+    head(figure, "Motion: seams between chunks, and smoothness", subject, _note(subject, episode))
 
 
 def _bars(plot: Axes, times: FloatArray, heights: FloatArray, colour: str) -> None:
     grid(plot)
     plot.vlines(times, 0, heights, color=colour, linewidth=1.2)
     plot.plot(times, heights, linestyle="none", marker="o", markersize=2.5, color=colour)
-    plot.set_ylim(0, max(float(heights.max()) * 1.15, 1e-6) if len(heights) else 1.0)
+    known = heights[np.isfinite(heights)]
+    plot.set_ylim(0, max(float(known.max()) * 1.15, 1e-6) if len(known) else 1.0)
     if not len(heights):
         words = "no chunk had a row left where the next one took over"
         plot.text(0.5, 0.5, words, transform=plot.transAxes, ha="center", va="center", color=GREY)
 
 
 def _draw_acceleration(plot: Axes, subject: Subject, episode: EpisodeInsight) -> list[tuple[Artist, str]]:
-    size = np.abs(_acceleration(subject, episode)).mean(axis=1)
+    actions = subject.scene.actions
+    size = np.abs(_acceleration(subject, episode)[:, actions.leading]).mean(axis=1)
     seam = at_seams(len(size), _boundaries(subject, episode))
     times = subject.seconds(np.arange(len(size)) + 2)
     grid(plot)
@@ -86,15 +89,21 @@ def _draw_acceleration(plot: Axes, subject: Subject, episode: EpisodeInsight) ->
             mean = plot.axhline(float(size[rows].mean()), color=colour, linestyle=style, linewidth=1.0)
             entries.append((mean, words))
     plot.set_ylim(0, top)
-    plot.set_ylabel("acceleration [deg/step²]")
-    plot.set_title("Second difference of the commands, mean of all joints", loc="left", pad=3)
+    plot.set_ylabel(f"acceleration [{actions.leading_unit or 1}/step²]")
+    of = f"all {_noun(subject)}s" if len(actions.leading) == len(actions) else f"those in {actions.leading_unit}"
+    plot.set_title(f"Second difference of the commands, mean of {of}", loc="left", pad=3)
     return entries
 
 
-def _note(episode: EpisodeInsight) -> str:
+def _noun(subject: Subject) -> str:
+    return "joint" if subject.scene.spec.action.kind == "joints" else "number"
+
+
+def _note(subject: Subject, episode: EpisodeInsight) -> str:
+    unit = subject.scene.actions.leading_unit
     smooth = episode.smoothness
     values = (
-        ("uniformity of acceleration $U_a$", smooth.uniformity, "deg²/step⁴"),
+        ("uniformity of acceleration $U_a$", smooth.uniformity, f"{unit}²/step⁴" if unit else "1/step⁴"),
         ("spike ratio at boundaries", smooth.spike_ratio, ""),
         ("jerk", smooth.jerk, "mm/step³"),
     )
@@ -104,15 +113,16 @@ def _note(episode: EpisodeInsight) -> str:
 def table(subject: Subject) -> Iterator[Row]:
     """One line a step: acceleration and jerk known there, and the jump where a chunk took over."""
     episode = _episode(subject)
-    names = subject.scene.joint_names
+    actions = subject.scene.actions
+    names = actions.names
     yield (
         "step",
         "time_s",
-        *(f"{name}_acceleration [deg/step^2]" for name in names),
+        *(f"{name}_acceleration [{unit or 1}/step^2]" for name, unit in zip(names, actions.shown_units, strict=True)),
         "jerk [mm/step^3]",
         "within_seam",
         "jump [mm]",
-        *(f"{name}_jump [deg]" for name in names),
+        *(f"{name}_jump{actions.bracketed(i)}" for i, name in enumerate(names)),
     )
     acceleration = _acceleration(subject, episode)
     seam = at_seams(len(acceleration), _boundaries(subject, episode))

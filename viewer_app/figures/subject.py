@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from viewer_app.chunking import FirstN, OverlapBlend, TemporalEnsemble
 from viewer_app.insight import Comparison, EpisodeInsight, MomentInsight
-from viewer_app.joint_units import JointUnit, convert
+from viewer_app.joint_units import JointUnit, channel_unit, convert
 from viewer_app.scene import Scene
 from viewer_app.trace import Settings, Trace
 from viewer_app.types import Float32Array, FloatArray
@@ -38,7 +38,7 @@ class Subject:
     moment: MomentInsight | None = None
     """Of this very step."""
     unit: JointUnit = JointUnit.SCENE
-    """Of joint values."""
+    """Of actions, and of what measures them."""
     comparison: Comparison | None = None
     """Of all lanes, where there are several."""
     lanes: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class Subject:
     """Lanes farther apart than this have diverged. [mm]"""
 
     def convert(self, values: Float32Array) -> FloatArray:
-        """Joint values in the subject's unit. Scene units, shape (rows, n)."""
+        """Actions, or what measures them, in the subject's unit. Scene units, shape (rows, n)."""
         return convert(values, self.unit, self.scene, self.trace.policy)
 
     def seconds(self, step: int | NDArray[np.number]) -> FloatArray:
@@ -79,16 +79,28 @@ def mode_words(settings: Settings) -> str:
 
 
 def unit_of(subject: Subject, joint: int) -> str:
-    """The unit of one joint's values, as a label."""
+    """The unit of one number of an action, as a label; empty where it has none."""
+    actions = subject.scene.actions
     match subject.unit:
         case JointUnit.DEGREES:
-            return "deg"
+            return actions.shown_units[joint]
         case JointUnit.MODEL:
             scale = subject.trace.policy.action_scale if subject.trace.policy is not None else None
             return "std. dev." if scale is not None and scale.kind == "mean_std" else "normalised"
         case JointUnit.SCENE:
-            words = {"range_100": "range ±100", "range_0_100": "range 0–100", "degrees": "deg", "radians": "rad"}  # noqa: RUF001
-            return words[subject.scene.spec.joints[joint].unit]
+            unit = actions.units[joint]
+            return {"-100..100": "range ±100", "0..100": "range 0–100"}.get(unit, unit)  # noqa: RUF001
+
+
+def in_brackets(unit: str) -> str:
+    """A unit as an axis has it, nothing where there is none."""
+    return f"[{unit}]" if unit else ""
+
+
+def column(subject: Subject, joint: int, what: str) -> str:
+    """Name of a column of one number of an action, in the subject's unit."""
+    name, unit = subject.scene.action_names[joint], channel_unit(subject.unit, subject.scene, joint)
+    return f"{name}_{what} {in_brackets(unit)}".rstrip()
 
 
 @dataclass(frozen=True)

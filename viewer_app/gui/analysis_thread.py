@@ -97,4 +97,8 @@ class AnalysisThread(Worker[Study, Analyst]):
 
 @contextmanager
 def _analyst(scene: Scene) -> Iterator[Analyst]:
-    yield Analyst(scene)
+    analyst = Analyst(scene)
+    try:
+        yield analyst
+    finally:
+        analyst.close()

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from viewer_app.camera_names import CameraMapping
 from viewer_app.commands import Command
+from viewer_app.doctor.checkup import Order
+from viewer_app.doctor.finding import Finding
 from viewer_app.engine import Engine
+from viewer_app.mending import Mends
 from viewer_app.scene import Scene
-from viewer_app.types import CallProgress, Policy, PolicyInfo, WhiskersError
+from viewer_app.types import CallProgress, Policy, PolicyInfo, Positions, WhiskersError
 from viewer_app.view import Frame, OverlayChoice, View
 
 if TYPE_CHECKING:  # It brings OpenGL, and the window is to be on the screen first.
@@ -64,6 +67,18 @@ class PolicyLoading(Protocol):
         ...
 
 
+class Examination(Protocol):
+    """A checkpoint that the doctor tries somewhere else, polled once a frame from the window's thread."""
+
+    def poll(self) -> LoadProgress | tuple[Finding, ...] | WhiskersError:
+        """How far it is; the findings, errors first, once; or why there are none. Never waits."""
+        ...
+
+    def close(self) -> None:
+        """End it, finished or not."""
+        ...
+
+
 @dataclass(frozen=True)
 class LaneStart:
     """What drives a lane of a new session."""
@@ -78,6 +93,10 @@ class LaneStart:
     """Which cameras of the scene the policy is to be shown, None where nobody said.
 
     Raises `WhiskersError` where what was said does not suit it."""
+    mends: Callable[[], Mends] = Mends
+    """What is mended of the checkpoint; it was loaded with the statistics that are named there.
+
+    Raises `WhiskersError` where what was said cannot be meant."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +129,22 @@ class Files(Protocol):
         """
         ...
 
+    def load_checkpoint(self, source: str, mends: Mends) -> PolicyLoading:
+        """A checkpoint that begins to load, scaled by the statistics that the mends name."""
+        ...
+
+    def look_at_files(self, order: Order, scene: Scene) -> tuple[Finding, ...]:
+        """What the doctor finds before any weight is loaded, errors first. Called on a thread of its own.
+
+        Raises:
+            WhiskersError: If there is no such checkpoint.
+        """
+        ...
+
+    def try_checkpoint(self, order: Order) -> Examination:
+        """Have the doctor try a checkpoint, beside the session."""
+        ...
+
     def make_exporter(self) -> Exporter:
         """Someone who makes videos beside a session. Called once a window."""
         ...
@@ -140,6 +175,25 @@ class Files(Protocol):
 
     def remember_cameras(self, info: PolicyInfo, scene: Scene, mapping: CameraMapping, complain: Complain) -> None:
         """Keep that for the next time."""
+        ...
+
+    def starts(self, scene: Scene) -> Sequence[str]:
+        """Names of the start positions that are saved for a scene."""
+        ...
+
+    def save_start(self, scene: Scene, positions: Positions, name: str) -> Path:
+        """Save positions under a name.
+
+        Raises:
+            WhiskersError: If that is no name, or they cannot be written.
+        """
+        ...
+
+    def load_start(self, scene: Scene, name: str) -> Positions:
+        """
+        Raises:
+            WhiskersError: If there are none of that name, or they do not suit the scene.
+        """
         ...
 
     def new_file(self, name: str) -> Path:

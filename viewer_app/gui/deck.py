@@ -15,6 +15,7 @@ from panels.cameras import CamerasPanel
 from panels.chunk import ChunkPanel
 from panels.compare import ComparePanel
 from panels.denoising import DenoisingPanel
+from panels.doctor import DoctorPanel, badge_of
 from panels.export_dialog import ExportDialog
 from panels.export_strip import ExportStrip
 from panels.findings import FindingsPanel
@@ -24,10 +25,11 @@ from panels.joints import JointsPanel
 from panels.loading import LoadingPanel
 from panels.messages import MessagesPanel
 from panels.motion import MotionPanel
+from panels.objects import ObjectsPanel
 from panels.offer import OfferCard
 from panels.open_dialog import OpenDialog
 from panels.palette import PalettePanel
-from panels.pane import ChunkAt, Pick
+from panels.pane import ChunkAt, Hand, Pick
 from panels.policy import PolicyPanel
 from panels.range_table import RangeBanner
 from panels.recording_light import RecordingLight
@@ -36,7 +38,9 @@ from panels.tabs import TabStrip
 from panels.timeline import TimelinePanel
 from panels.viewport import ViewportPanel
 from viewer_app.camera_names import suggest
+from viewer_app.doctor.checkup import Checkup
 from viewer_app.gui.layout import Rect, arrange
+from viewer_app.movable import pushable_bodies
 from viewer_app.overlays import (
     AXES,
     DENOISED,
@@ -48,9 +52,12 @@ from viewer_app.overlays import (
     OPEN,
     PATH,
     PHYSICS,
+    PUSH,
     SAMPLE,
+    TARGET,
     WHISKER,
 )
+from viewer_app.placing import objects_of, other_joints
 from viewer_app.scene import Scene
 from viewer_app.strips import STRIPS
 from viewer_app.types import ImageArray, PolicyInfo
@@ -70,6 +77,8 @@ _SWATCHES = {
     "shadow": LANES[1],
     "ticks": AXES[2],
     "gripper": OPEN,
+    "target": TARGET,
+    "pushes": PUSH,
 }
 """Field of `OverlayChoice` to the colour that stands for it."""
 
@@ -102,20 +111,20 @@ class _Tabbed(_Panel, Protocol):
 class Deck:
     """The panels and the window that holds them."""
 
-    def __init__(self, send: Send, scene: Scene, lanes: Sequence[tuple[Pick, ChunkAt]]) -> None:
+    def __init__(self, send: Send, scene: Scene, lanes: Sequence[tuple[Pick, ChunkAt, Hand]]) -> None:
         """
         Args:
             send: Takes what the panels ask for.
             scene: What is shown.
             lanes: For each lane: finds the world point under a pixel of its picture, and the chunk whose whisker is
-                there.
+                there; takes hold of bodies.
         """
         self._scene = scene
         self._size = (0, 0)
         self._metrics = Metrics(1.0)
         self._sides = True
         colours = [LANES[lane % len(LANES)] for lane in range(len(lanes))]
-        looks = [(pick, chunk_at, colour) for (pick, chunk_at), colour in zip(lanes, colours, strict=True)]
+        looks = [(*look, colour) for look, colour in zip(lanes, colours, strict=True)]
         self.viewport = ViewportPanel(send, scene, _SWATCHES, looks)
         self.timeline = TimelinePanel(send)
         self.policy = PolicyPanel(send)
@@ -127,7 +136,9 @@ class Deck:
         self.findings = FindingsPanel(send, scene)
         self.denoising = DenoisingPanel(send, scene, _SWATCHES)
         self.compare = ComparePanel(send, scene, LANES)
-        self.tabs = TabStrip(send)
+        self.doctor = DoctorPanel(send)
+        self.objects = ObjectsPanel(send, scene, objects_of(scene), other_joints(scene), pushable_bodies(scene.model))
+        self.tabs = TabStrip(send, scene)
         self._tab = Tab.JOINTS
         self._tabbed: dict[Tab, _Tabbed] = {
             Tab.JOINTS: self.joints,
@@ -137,6 +148,8 @@ class Deck:
             Tab.FINDINGS: self.findings,
             Tab.DENOISING: self.denoising,
             Tab.COMPARE: self.compare,
+            Tab.OBJECTS: self.objects,
+            Tab.DOCTOR: self.doctor,
         }
         self.messages = MessagesPanel()
         self.loading = LoadingPanel(send)
@@ -184,7 +197,7 @@ class Deck:
         cameras = list(self._scene.spec.cameras.values())
         aspect = max((camera.width / camera.height for camera in cameras), default=4 / 3)
         dpg.configure_item(self.window, width=width, height=height)
-        layout = arrange(width, height, metrics, sides, aspect, len(cameras))
+        layout = arrange(width, height, metrics, sides, aspect, len(cameras), self.tabs.width(metrics))
         places: tuple[tuple[_Panel, Rect | None], ...] = (
             (self.viewport, layout.viewport),
             (self.timeline, layout.timeline),
@@ -221,6 +234,11 @@ class Deck:
         self.bookmarks.update(frame)
         self.messages.update()
 
+    def show_checkup(self, checkup: Checkup | None) -> None:
+        """Show what the doctor has found about the checkpoint of the lane looked at."""
+        self.doctor.show(checkup)
+        self.tabs.badge(Tab.DOCTOR, *badge_of(checkup))
+
     def _offer_tabs(self, frame: Frame) -> None:
         """Hide the tab that has nothing to show where the policy does not denoise."""
         info = frame.trace.policy or frame.lane.policy
@@ -244,7 +262,7 @@ class Deck:
     @property
     def typing(self) -> bool:
         """Whether the keys belong to a text field."""
-        panels = (self.chunk, self.inputs, self.findings, self.denoising, self.compare)
+        panels = (self.chunk, self.inputs, self.findings, self.denoising, self.compare, self.objects)
         holders = (self.policy, self.palette, self.open_dialog, self.bookmarks, self.export_dialog, *panels)
         fields = [field for each in holders for field in each.text_fields]
         return any(dpg.is_item_active(field) for field in fields)

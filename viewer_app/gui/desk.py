@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from panels.pane import ShownPicture
 from viewer_app.camera_map import MappedPolicy, check_mapping
 from viewer_app.camera_names import CameraMapping
-from viewer_app.commands import Ask, Command, Run, StopAsking
+from viewer_app.commands import Ask, Command, Run, SetChunking, SetPrompt, StopAsking
+from viewer_app.doctor.checkup import Order
+from viewer_app.doctor.finding import Finding
 from viewer_app.fit import CamerasDifferError, check_fit
+from viewer_app.grab import Grab, grab
 from viewer_app.gui.analysis_thread import AnalysisThread, Study
+from viewer_app.gui.checkups import Checkups
 from viewer_app.gui.contracts import Files, LoadProgress, PolicyLoading, Session
 from viewer_app.gui.curiosity import Curiosity
 from viewer_app.gui.engine_thread import EngineThread
 from viewer_app.gui.errands import Errands
 from viewer_app.gui.render_thread import Rendered, RenderThread, Scenery
 from viewer_app.gui.seat import Seat
+from viewer_app.gym_moments import moments_of
 from viewer_app.insight import Comparison
+from viewer_app.mending import Mends, mended
 from viewer_app.questions import Shadow
 from viewer_app.render import Picture, Shot
 from viewer_app.trace import Trace
@@ -58,6 +65,7 @@ class Desk:
         self._files = files
         self._say = say
         self._unfit: list[Unfit] = []
+        self._sources: dict[int, str] = {}
         self._engine = EngineThread(session.open_engine, session.watch)
         self._renderer = RenderThread(session.scene, session.picture_budget)
         self._analysis = AnalysisThread(session.scene)
@@ -65,6 +73,8 @@ class Desk:
         self._studied_at = 0.0
         self._curiosity = Curiosity()
         self.errands = Errands()
+        self.checkups = Checkups(files, session.scene)
+        self._finder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="finder")
         self._seats = [Seat(lane, start) for lane, start in enumerate(session.lanes)]
         self._to_start = session.start_running
         self._heard = 0
@@ -77,6 +87,7 @@ class Desk:
         self.shots: tuple[Shot, ...] = ()
         """What is looked at: one for each lane, asked of the render thread last."""
         self._complained = ""
+        self._told_exactness = False
         self._engine.start()
         self._renderer.start()
         self._analysis.start()
@@ -159,12 +170,18 @@ class Desk:
         """Hear what the threads and the loads have to say. Returns how far the loads are, None without any."""
         self._hear()
         waiting: list[LoadProgress] = []
-        for seat in self._seats:
+        self.checkups.poll()
+        for lane, seat in enumerate(self._seats):
+            source = seat.source
             found = seat.poll()
             if isinstance(found, LoadProgress):
                 waiting.append(found)
-            elif isinstance(found, WhiskersError):
+                continue
+            if found is not None:
+                self._sources[lane] = source
+            if isinstance(found, WhiskersError):
                 self._say(str(found), True)
+                self._examine(lane, None)
             elif found is not None:
                 self._fit(seat, found)
         if self._to_start and all(seat.settled for seat in self._seats) and self._view_has_policies():
@@ -193,6 +210,11 @@ class Desk:
         if view.message_number != self._heard:
             self._heard = view.message_number
             self._say(view.message, True)
+        scene = self._session.scene
+        exactness = moments_of(scene).exactness if scene.spec.environment and not self._told_exactness else None
+        if exactness is not None:
+            self._told_exactness = True
+            self._say(f"Environment {scene.spec.environment}: {exactness}.", exactness.remembered > 0)
         for seat in self._seats:
             policy = seat.taken(view)
             if policy is not None:
@@ -200,20 +222,24 @@ class Desk:
 
     def _fit(self, seat: Seat, policy: Policy) -> None:
         """Offer a policy to the engine if it fits the scene, or once it is known what its cameras are to be shown."""
-        scene, info = self._session.scene, policy.info
+        scene, lane = self._session.scene, self._seats.index(seat)
         try:
+            policy = mended(policy, seat.start.mends(), scene)
+            info = policy.info
             mapping = seat.start.cameras(info)
             if mapping is None:
                 check_fit(info, scene)
         except CamerasDifferError as error:
-            mapping = self._recalled(info)
+            mapping = self._recalled(error.info)
             if mapping is None:
+                self._examine(lane, None)
                 self._unfit.append(Unfit(seat, policy, self._seats.index(seat)))
                 self._say(str(error), True)
                 return
         except WhiskersError as error:
             self._say(str(error), True)
             seat.refuse()
+            self._examine(lane, None)
             return
         self._offer(seat, policy, mapping)
 
@@ -236,7 +262,68 @@ class Desk:
                 self._say(str(error), True)
                 seat.refuse()
                 return
+        self._examine(self._seats.index(seat), mapping)
         self._engine.send(seat.offer(policy))
+
+    # The doctor.
+
+    def _examine(self, lane: int, mapping: CameraMapping | None) -> None:
+        """Have the doctor look at the files of a lane's checkpoint, as it is mended and mapped."""
+        try:
+            mends = self._seats[lane].start.mends()
+        except WhiskersError:  # It was said where the checkpoint was to be fitted.
+            mends = Mends()
+        shown = None if mapping is None else dict(mapping)
+        order = Order(self._sources[lane], str(self._session.scene.path), shown, mends)
+        self.checkups.look(lane, order)
+
+    def try_checkpoint(self, frame: Frame) -> None:
+        """Have the doctor try the checkpoint of the lane looked at."""
+        self.checkups.attempt(frame.lane_number, frame.lane.settings.prompt)
+
+    def mend(self, finding: Finding, lane: int) -> bool:
+        """Mend what the doctor found, for this session. Returns whether a checkpoint loads for that.
+
+        Raises:
+            WhiskersError: If it cannot be mended so.
+        """
+        cure, seat = finding.cure, self._seats[lane]
+        if cure is None:
+            return False
+        if cure.chunking is not None:
+            self.send(SetChunking(cure.chunking, lane))
+            self.checkups.cured(lane, finding, cure.label)
+        elif cure.prompt:
+            self.send(SetPrompt(cure.prompt, lane))
+            self.checkups.cured(lane, finding, cure.label)
+        elif cure.cameras:
+            self._ask_which_camera(seat, lane)
+        elif cure.mends is not None:
+            return self._mend_with(seat, lane, cure.mends)
+        return False
+
+    def _ask_which_camera(self, seat: Seat, lane: int) -> None:
+        if any(each.lane == lane for each in self._unfit):
+            return  # It is being asked.
+        policy = seat.take_again()
+        if policy is None:
+            raise WhiskersError("There is no policy whose cameras could be chosen; wait until it is loaded.")
+        self._unfit.append(Unfit(seat, mended(policy, seat.start.mends(), self._session.scene), lane))
+
+    def _mend_with(self, seat: Seat, lane: int, mends: Mends) -> bool:
+        before = seat.start.mends()
+        after = before.and_then(mends)
+        if after.statistics == before.statistics:
+            policy = seat.take_again()
+            if policy is None:
+                raise WhiskersError("There is no policy to be mended; wait until it is loaded.")
+            seat.start = replace(seat.start, mends=lambda: after)
+            self._fit(seat, policy)
+            return False
+        loading, start = self._files.load_checkpoint(self._sources[lane], after), seat.start
+        seat.load(loading)
+        seat.start = replace(start, policy=loading, mends=lambda: after)
+        return True
 
     @property
     def unfit(self) -> Unfit | None:
@@ -394,6 +481,11 @@ class Desk:
         picture = self.picture(lane)
         return picture.point_at(u, v) if picture is not None else None
 
+    def grab_at(self, lane: int, u: float, v: float) -> Future[Grab | None] | None:
+        """Find out, on a thread of its own, which body lies at a pixel of that picture; None without a picture."""
+        picture = self.picture(lane)
+        return self._finder.submit(grab, picture, u, v) if picture is not None else None
+
     def chunk_at(self, lane: int, u: float, v: float) -> int | None:
         """Control step of the chunk whose whisker lies under a pixel of that picture."""
         picture = self.picture(lane)
@@ -407,5 +499,7 @@ class Desk:
         self._renderer.stop()
         self._analysis.stop()
         self.errands.close()
+        self.checkups.close()
+        self._finder.shutdown(wait=True, cancel_futures=True)
         for seat in self._seats:
             seat.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from panels.cameras import tile_grid
 from panels.style import Metrics
 
 
@@ -31,7 +32,15 @@ class Layout:
     """The panel of the tab that is chosen."""
 
 
-def arrange(width: int, height: int, metrics: Metrics, sides: bool, camera_aspect: float, n_cameras: int) -> Layout:
+def arrange(
+    width: int,
+    height: int,
+    metrics: Metrics,
+    sides: bool,
+    camera_aspect: float,
+    n_cameras: int,
+    tabs_width: int = 0,
+) -> Layout:
     """Tile the window: policy left, viewport in the middle, cameras over tabs right, timeline along the bottom.
 
     Args:
@@ -41,6 +50,7 @@ def arrange(width: int, height: int, metrics: Metrics, sides: bool, camera_aspec
         sides: Whether the side panels are shown.
         camera_aspect: Width over height of the policy's pictures.
         n_cameras: How many tiles the cameras panel holds.
+        tabs_width: How wide all tabs beside each other are; where there is less room they stand in two rows. [px]
     """
     px = metrics.px
     gap = px(4)
@@ -57,10 +67,11 @@ def arrange(width: int, height: int, metrics: Metrics, sides: bool, camera_aspec
     if spare < width * 0.40:
         right_width = max(right_width - round(width * 0.40 - spare), px(260))
     middle = Rect(left_width + 2 * gap, top, width - left_width - right_width - 4 * gap, tall)
-    tile_width = (right_width - px(16) - px(6) * max(n_cameras - 1, 0)) / max(n_cameras, 1)
-    cameras_height = round(min(tile_width / camera_aspect, tall * 0.30)) + px(98)
+    columns, _, rows = tile_grid(n_cameras)
+    tile_width = (right_width - px(16) - px(6) * (columns - 1)) / columns
+    cameras_height = rows * round(min(tile_width / camera_aspect, tall * 0.30 / rows)) + (rows - 1) * px(32) + px(98)
     right_x = middle.x + middle.width + gap
-    strip = px(25)
+    strip = px(25) * (1 if tabs_width <= right_width else 2)
     below = top + cameras_height + gap + strip
     return Layout(
         viewport=middle,

@@ -17,6 +17,12 @@ from viewer_app.scene import Scene
 from viewer_app.trace import Trace
 from viewer_app.types import ImageArray
 
+_PATIENCE = 0.05
+"""How long environments are simulated for one picture; what is missing then is drawn in the next. [s]"""
+_LONGEST = 1.0
+"""The same while nothing newer is wanted. [s]"""
+_GLANCE = 0.05
+"""How often it is looked whether an environment is open. [s]"""
 _LATEST = 4
 """How many pictures in a row may be drawn before what the policy saw is shown again."""
 
@@ -74,10 +80,11 @@ class RenderThread(Worker[Scenery, Viewport]):
         """The latest of what the policy saw; it may be of an earlier step than the picture."""
 
     def _open(self) -> Viewport:
-        return Viewport(self._scene, self._picture_budget)
+        return Viewport(self._scene, self._picture_budget, _PATIENCE)
 
     def _work(self, tool: Viewport, wish: Scenery) -> None:
-        self.rendered = tuple(_rendered(tool, shot) for shot in wish.shots)
+        waiting = self._draw(tool, wish)
+        tool.paths.prepare()
         shot = wish.shots[wish.lane]
         if wish.views:
             self.views = tool.views(shot.trace, shot.step)
@@ -87,12 +94,31 @@ class RenderThread(Worker[Scenery, Viewport]):
             self._late = 0
             settings = shot.trace.settings_at(shot.step)
             self.seen = Seen(shot.trace, shot.step, settings, tool.seen(shot.trace, shot.step))
+        # What an environment is still to say is drawn as soon as it has said it, while nobody wants anything newer.
+        while waiting and not self.hurried:
+            if tool.paths.opening:
+                self._wake.wait(_GLANCE)
+            else:
+                # As long as it takes to draw the picture: where that is slow, it is not to be drawn for every step.
+                tool.paths.grant(min(self.rendered[0].seconds, _LONGEST), lambda: self.hurried)
+                waiting = self._draw(tool, wish)
+
+    def _draw(self, tool: Viewport, wish: Scenery) -> bool:
+        """Draw all shots. Returns whether something in them is not simulated to its end."""
+        waiting, rendered = False, []
+        for shot in wish.shots:
+            rendered.append(_rendered(tool, shot))
+            waiting |= tool.paths.unfinished > 0
+        self.rendered = tuple(rendered)
+        return waiting
 
 
 def _rendered(tool: Viewport, shot: Shot) -> Rendered:
     begin = time.monotonic()
     picture = tool.draw(shot)
-    return Rendered(picture, _shown(picture), time.monotonic() - begin)
+    shown = _shown(picture)
+    # A coarser picture would not be simulated any faster.
+    return Rendered(picture, shown, time.monotonic() - begin - tool.paths.seconds)
 
 
 def _shown(picture: Picture) -> ShownPicture:

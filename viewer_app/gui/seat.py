@@ -18,6 +18,7 @@ class Seat:
         self._loading = start.policy
         self._unused: tuple[PolicyLoading, Policy] | None = None
         self._used: PolicyLoading | None = None
+        self._raw: Policy | None = None
         self.start = start
         """What was wished for the policy."""
 
@@ -71,7 +72,15 @@ class Seat:
         else:
             self.refuse()
             self._unused = (loading, found)
+            self._raw = found
         return found
+
+    def take_again(self) -> Policy | None:
+        """The policy in use, as it was loaded, to be offered in another form; None where there is none."""
+        if self._used is None or self._loading is not None or self._unused is not None or self._raw is None:
+            return None
+        self._unused = (self._used, self._raw)
+        return self._raw
 
     def offer(self, policy: Policy) -> UsePolicy:
         """The command that gives the engine the policy that was loaded, in the form in which it is to drive."""
@@ -81,7 +90,7 @@ class Seat:
 
     def refuse(self) -> None:
         """Let go of the policy that was loaded: it is not going to drive."""
-        if self._unused is not None:
+        if self._unused is not None and self._unused[0] is not self._used:
             self._unused[0].close()
         self._unused = None
 
@@ -90,7 +99,7 @@ class Seat:
         if self._unused is None or view.lanes[self._lane].policy is not self._unused[1].info:
             return None
         (loading, policy), self._unused = self._unused, None
-        if self._used is not None:
+        if self._used is not None and self._used is not loading:
             self._used.close()
         self._used = loading
         return policy
@@ -119,4 +128,4 @@ class Seat:
 
     def _all(self) -> list[PolicyLoading]:
         known = (self._loading, self._used, self._unused[0] if self._unused is not None else None)
-        return [each for each in known if each is not None]
+        return list({id(each): each for each in known if each is not None}.values())

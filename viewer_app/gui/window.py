@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import time
 from collections import deque
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,23 +23,41 @@ from panels.actions import (
     ExportPlot,
     ExportVideo,
     MapCameras,
+    Mend,
     OpenPath,
     Request,
+    SaveStart,
     SetSpeed,
     Settle,
     ShowTab,
     Transport,
+    UseStart,
 )
 from panels.style import GROUND, Metrics, Tag, apply_theme, load_font
-from viewer_app.commands import Ask, Command, Fork, ResetEpisode, ResetPolicy, SetBreakpoints
+from viewer_app.commands import (
+    Ask,
+    At,
+    Command,
+    Fork,
+    MoveObject,
+    Place,
+    Push,
+    ResetEpisode,
+    ResetPolicy,
+    SetBreakpoints,
+    SetStart,
+    UndoMove,
+)
+from viewer_app.grab import Grab
 from viewer_app.gui.contracts import Files, OnFrame, Session
 from viewer_app.gui.deck import Deck
 from viewer_app.gui.desk import Desk
+from viewer_app.gui.hand import Hand
 from viewer_app.gui.keys import Keyboard
 from viewer_app.gui.playback import Moved, Playback
 from viewer_app.gui.videos import Videos
 from viewer_app.gui.written import figure_errand, write_picture
-from viewer_app.questions import Ablation, Attention, Denoising, Ensemble, Occlusion, Question, Samples, Shadow
+from viewer_app.questions import Ablation, Attention, Denoising, Ensemble, Occlusion, Question, Samples, Shadow, XRay
 from viewer_app.types import FloatArray, WhiskersError
 from viewer_app.view import (
     Aim,
@@ -77,6 +96,8 @@ _OVERLAY_OF = {
     Action.TOGGLE_SHADOW: "shadow",
     Action.TOGGLE_TICKS: "ticks",
     Action.TOGGLE_GRIPPER: "gripper",
+    Action.TOGGLE_TARGET: "target",
+    Action.TOGGLE_PUSHES: "pushes",
 }
 """Action to the field of `OverlayChoice` that it toggles."""
 _QUESTION_OF: dict[Action, tuple[Question | None, str]] = {
@@ -87,6 +108,7 @@ _QUESTION_OF: dict[Action, tuple[Question | None, str]] = {
     Action.ASK_ENSEMBLE: (Ensemble(), "ensemble"),
     Action.ASK_DENOISING: (Denoising(), "denoising"),
     Action.ASK_SHADOW: (None, "shadow"),  # one question a lane
+    Action.ASK_XRAY: (XRay(), ""),
 }
 """Action to its question and to the overlay that draws the answer."""
 _SCALES = (0.75, 0.85, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0)
@@ -152,10 +174,16 @@ class Window:
         self._playback = Playback()
         self._all_lanes = False
         looks = [
-            (partial(self._point_under, lane), partial(self._chunk_under, lane)) for lane in range(len(session.lanes))
+            (
+                partial(self._point_under, lane),
+                partial(self._chunk_under, lane),
+                Hand(self._requests.append, lane, partial(self._grab, lane)),
+            )
+            for lane in range(len(session.lanes))
         ]
         self._deck = Deck(self._requests.append, session.scene, looks)
         self._deck.place(*_inside(), self._metrics, self._sides)
+        self._deck.objects.offer_starts(self._files.starts(session.scene))
         self._desk = Desk(session, self._files, self._say)
         if self._desk.loading_sources:
             self._deck.loading.begin(f"Loading {' and '.join(self._desk.loading_sources)}")
@@ -193,6 +221,7 @@ class Window:
             self._seen_at = now
         self._ask_for_cameras()
         self._film(frame, now)
+        self._deck.show_checkup(self._desk.checkups.of(frame.lane_number))
         self._deck.update(frame, Transport(playing, self._playback.speed))
         return frame
 
@@ -262,6 +291,9 @@ class Window:
     def _point_under(self, lane: int, u: float, v: float) -> FloatArray | None:
         return self._desk.point_at(lane, u, v)
 
+    def _grab(self, lane: int, u: float, v: float) -> Future[Grab | None] | None:
+        return self._desk.grab_at(lane, u, v)
+
     def _chunk_under(self, lane: int, u: float, v: float) -> int | None:
         return self._desk.chunk_at(lane, u, v)
 
@@ -315,8 +347,15 @@ class Window:
                 return self._look(frame, replace(self._focus, lane=lane))
             case Separate(apart):
                 return self._look(frame, replace(self._focus, apart=apart))
+            case Mend(finding, lane):
+                if self._desk.mend(finding, lane):
+                    self._deck.loading.begin("Loading the checkpoint with other statistics")
             case MapCameras(mapping):
                 self._desk.map_cameras(mapping)
+            case SaveStart(name):
+                self._save_start(frame, name)
+            case UseStart(name, begin):
+                self._use_start(frame, name, begin)
             case AddressLanes(all_lanes):
                 self._all_lanes = all_lanes
             case ExportVideo(order):
@@ -335,7 +374,19 @@ class Window:
         elif len(frame.view.lanes) > 1 and not self._all_lanes and getattr(command, "lane", 0) is None:
             # What is set is set for the lane looked at. A new episode begins in all of them, with the same seed.
             command = replace(command, lane=frame.lane_number)  # type: ignore[arg-type]
+        if isinstance(command, MoveObject | Place | Push):
+            self._handle(frame, command)
+            return
         self._desk.send(command)
+
+    def _handle(self, frame: Frame, command: MoveObject | Place | Push) -> None:
+        """Move or push something at the moment looked at: where that is history, in a branch from there."""
+        for each in frame.lanes:
+            if command.lane in (None, each.lane_number):
+                what = replace(command, lane=each.lane_number)
+                writing = each.trace is each.lane.now.trace and each.step == each.length
+                # While it runs the head is farther than what is looked at, and it is the head that is meant.
+                self._desk.send(what if writing else At(each.trace.name, each.step, what))
 
     def _move(self, frame: Frame, moved: Moved) -> Frame:
         for command in moved.commands:
@@ -355,6 +406,23 @@ class Window:
         if not writing:
             focus = replace(focus, step=min(frame.clock, frame.lane.snippet(name).length))
         return self._move(frame, Moved(focus, moved.commands))
+
+    def _save_start(self, frame: Frame, name: str) -> None:
+        moment = frame.moment
+        if moment is None or (moment.trace, moment.step) != (frame.trace, frame.step) or moment.positions is None:
+            raise WhiskersError("Where everything is at this step is still being found out; pause and try again.")
+        scene = frame.view.scene
+        self._say(f"Start positions saved to {self._files.save_start(scene, moment.positions, name)}", False)
+        self._deck.objects.offer_starts(self._files.starts(scene))
+
+    def _use_start(self, frame: Frame, name: str, begin: bool) -> None:
+        positions = self._files.load_start(frame.view.scene, name) if name else None
+        if begin:
+            # A new episode begins in all lanes, with the same seed.
+            self._desk.send(SetStart(positions))
+            self._command(frame, ResetEpisode())
+        elif positions is not None:
+            self._command(frame, Place(positions))
 
     def _act(self, action: Action, frame: Frame, now: float) -> Frame:
         play = self._playback
@@ -397,6 +465,8 @@ class Window:
                 self._deck.open_palette()
             case Action.OPEN:
                 self._deck.open_open_dialog(self._files.recent())
+            case Action.UNDO_MOVE:
+                self._desk.send(UndoMove(frame.lane_number))
             case Action.BOOKMARK:
                 self._deck.open_bookmarks(frame)
             case Action.EXPORT_JOINTS:
@@ -407,6 +477,10 @@ class Window:
                 self._say(f"Saved to {self._files.save(frame.view)}", False)
             case Action.EXPORT_VIDEO:
                 self._deck.open_export_dialog(frame, self._videos.new_path(self._deck.export_dialog.file_name))
+            case Action.TRY_CHECKPOINT:
+                self._desk.try_checkpoint(frame)
+            case Action.STOP_TRIAL:
+                self._desk.checkups.stop(frame.lane_number)
             case Action.CANCEL_EXPORT:
                 self._videos.cancel()
             case Action.RECORD:

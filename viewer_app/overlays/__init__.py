@@ -15,19 +15,25 @@ from viewer_app.overlays.colours import (
     GHOST,
     INPUTS,
     LANES,
+    MARKED,
     MEMBER,
+    NOISE,
     OPEN,
     PATH,
     PHYSICS,
+    PUSH,
     SAMPLE,
+    TARGET,
     WHISKER,
     Colour,
 )
 from viewer_app.overlays.denoised import denoising, guidance
+from viewer_app.overlays.handled import marked, pushes
 from viewer_app.overlays.others import ensemble, inputs, members, samples
-from viewer_app.overlays.primitives import Legend, Marker, Polyline, Primitive
+from viewer_app.overlays.primitives import Legend, Marker, Polyline, Primitive, drawable
 from viewer_app.overlays.shadow import shadow
 from viewer_app.overlays.sight import Sight
+from viewer_app.overlays.target import target
 from viewer_app.overlays.whiskers import ghosts, gripper, path, physics, ticks, whisker
 
 __all__ = [
@@ -38,12 +44,15 @@ __all__ = [
     "GHOST",
     "INPUTS",
     "LANES",
+    "MARKED",
     "MEMBER",
     "OPEN",
     "OVERLAYS",
     "PATH",
     "PHYSICS",
+    "PUSH",
     "SAMPLE",
+    "TARGET",
     "WHISKER",
     "Colour",
     "Legend",
@@ -69,16 +78,26 @@ OVERLAYS: tuple[tuple[str, Callable[[Sight], Sequence[Primitive]]], ...] = (
     ("shadow", shadow),
     ("ticks", ticks),
     ("gripper", gripper),
+    ("target", target),
+    ("body", marked),
+    ("pushes", pushes),
 )
 """Field of `OverlayChoice` to builder, in the order of drawing."""
 
 
+_FIRST = ("whisker", "physics")
+"""Overlays that are built before the others: they get what time there is to simulate."""
+
+
 def build(sight: Sight) -> list[Primitive]:
     """All primitives that the sight's choice asks for, in the order of drawing."""
-    primitives: list[Primitive] = []
-    for name, builder in OVERLAYS:
-        if getattr(sight.choice, name):
-            primitives.extend(builder(sight))
+    sight.paths.know(sight.trace)
+    builders = dict(OVERLAYS)
+    wanted = [name for name in builders if getattr(sight.choice, name)]
+    built = {name: builders[name](sight) for name in sorted(wanted, key=lambda name: name not in _FIRST)}
+    found = (drawable(each) for name in wanted for each in built[name])
+    primitives = [each for each in found if each is not None]
+    primitives += [Legend(NOISE, text, note=True) for text in sight.paths.notes]
     root = sight.choice.root
     if primitives and root:
         known = sight.paths.has_site(root)

@@ -16,6 +16,10 @@ NOISE: Colour = (0.60, 0.60, 0.60)
 DENOISED: Colour = (0.20, 1.00, 0.20)
 """A denoising step's whisker goes from the first to the second."""
 
+PUSH: Colour = (0.95, 0.38, 0.61)
+MARKED: Colour = (0.35, 0.66, 0.90)
+"""The body that is marked, with a box around it."""
+
 INPUTS: tuple[Colour, ...] = (
     (1.00, 0.85, 0.20),
     (0.95, 0.30, 0.75),
@@ -40,3 +44,6 @@ AXES: tuple[Colour, Colour, Colour] = ((1.00, 0.25, 0.25), (0.30, 0.85, 0.30), (
 CLOSED: Colour = (0.40, 0.10, 0.55)
 OPEN: Colour = (1.00, 0.92, 0.75)
 """A gripper that is told to be closed, and open."""
+
+TARGET: Colour = (1.00, 0.80, 0.10)
+"""Where an action asks the end effector to be."""

@@ -70,6 +70,8 @@ def _colour(share: float) -> Colour:
 def _words(chunk: ActionChunk, distances: FloatArray, chosen: int | None, what: str) -> str:
     """What the whiskers are, and how far from the chunk. `distances` has shape (S + 1,). [mm]"""
     last = len(distances) - 1
+    if not np.isfinite(distances).all():
+        return f"{what} of {last} denoising steps, not simulated to the end"
     if chosen is None:
         return (
             f"{what}, noise -> action in {last} denoising steps: at most {distances[0]:.0f} mm away at first, "

@@ -108,6 +108,7 @@ def inputs(sight: Sight) -> Sequence[Primitive]:
         if effect.largest:
             lines.append(Marker(tips[-1], colour, 0.9, 3.0))
         change = f"{effect.end:.1f} mm at the end" if effect.largest else "changes nothing"
+        change = change if np.isfinite(effect.largest) else "not simulated yet"
         legends.append(Legend(colour, f"{effect.name} blinded ({answer.question.mode}): {change}", note=True))
     # On top: what is hidden under it is the same.
     return (*lines, line(sight.path_of(answer.base), WHISKER, 0.95, 3.0, asked), *legends)

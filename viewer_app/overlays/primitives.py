@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from viewer_app.overlays.colours import Colour
 from viewer_app.types import FloatArray
@@ -46,3 +48,21 @@ class Legend:
 
 
 Primitive = Polyline | Marker | Legend
+
+
+def drawable(primitive: Primitive) -> Primitive | None:
+    """What of a primitive can be drawn: of a path its first stretch without NaN, None where nothing is left of it."""
+    match primitive:
+        case Marker(point):
+            return primitive if np.isfinite(point).all() else None
+        case Polyline(points, _, alpha):
+            finite = np.asarray(np.isfinite(points).all(axis=1), np.bool_)
+            if finite.all():
+                return primitive if len(points) else None
+            begin = int(finite.argmax())
+            end = begin + int((~finite[begin:]).argmax() or len(finite) - begin) if finite.any() else begin
+            if end - begin < 2:
+                return None
+            return replace(primitive, points=points[begin:end], alpha=alpha[begin : end - 1])
+        case Legend():
+            return primitive

@@ -7,6 +7,7 @@ from itertools import count
 from typing import assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
 from viewer_app.alternatives import gap_between
 from viewer_app.chunking import FirstN, OverlapBlend, TemporalEnsemble, is_due
@@ -37,7 +38,7 @@ def whisker(sight: Sight) -> Sequence[Primitive]:
     lines: list[Polyline] = []
     match trace.settings_at(step).chunking:
         case FirstN():
-            tips = sight.path_of(chunk)
+            tips = _whole_chunk(sight, chunk, plan)
             begin = step - chunk.start
             alpha = _fading(len(tips), _due(sight) - chunk.start)
             alpha[:begin] = 0.22
@@ -46,14 +47,14 @@ def whisker(sight: Sight) -> Sequence[Primitive]:
             lines.append(Polyline(tips, WHISKER, alpha, 3.0, asked_at(chunk)))
             noun = f"current chunk{late}"
         case OverlapBlend(_, overlap):
-            tips = sight.paths.kinematics.path(plan, trace.snapshot(step), sight.site)
+            tips = _from_here(sight, plan)
             begin = 0
             alpha = _fading(len(tips), _due(sight) - step)
             lines.append(Polyline(tips, WHISKER, alpha, 3.0, asked_at(chunk)))
             lines += _executed_rows(sight, chunk, tips[0])
             noun = f"current chunk, blended over its first {overlap} rows"
         case TemporalEnsemble():
-            tips = sight.paths.kinematics.path(plan, trace.snapshot(step), sight.site)
+            tips = _from_here(sight, plan)
             begin = 0
             # Every row but the first will be averaged anew; opacity falls to half along the path.
             alpha = np.asarray(np.linspace(0.95, 0.45, max(len(tips) - 1, 0)), np.float64)
@@ -65,8 +66,31 @@ def whisker(sight: Sight) -> Sequence[Primitive]:
         *lines,
         Marker(tips[begin], WHISKER, 1.0, 4.0),
         Marker(tips[-1], WHISKER, 0.55, 3.0),
-        Legend(WHISKER, f"{noun}, commanded joints through kinematics (approximate)", note=True),
+        Legend(WHISKER, f"{noun}, {sight.paths.kinematics.words}", note=True),
     )
+
+
+def _from_here(sight: Sight, plan: Float32Array) -> FloatArray:
+    """Where a plan would take the root from the step on, row by row. Shape (rows, 3). [m]"""
+    snapshot = sight.trace.snapshot(sight.step)
+    if not sight.paths.kinematics.simulated:
+        return sight.paths.kinematics.path(plan, snapshot, sight.site)
+    return sight.paths.rollout.path(plan, snapshot, sight.site, sight.trace.forces_from(sight.step, len(plan)))[1:]
+
+
+def _whole_chunk(sight: Sight, chunk: ActionChunk, plan: Float32Array) -> FloatArray:
+    """Where the chunk in force takes the root, row by row. Shape (H, 3). [m]
+
+    Where a simulation says it, its executed rows are the way that was taken, and the others begin where the world is
+    now, whatever happened to it meanwhile. What came too late of it is NaN.
+    """
+    if not sight.paths.kinematics.simulated:
+        return sight.path_of(chunk)
+    begin, step = max(chunk.arrived, 0), sight.step
+    gone: FloatArray = np.zeros((0, 3))
+    if begin < step:
+        gone = sight.paths.kinematics.executed(sight.trace, begin + 1, step + 1, sight.site)
+    return np.concatenate([np.full((begin - chunk.start, 3), np.nan), gone, _from_here(sight, plan)])
 
 
 def _due(sight: Sight) -> int:
@@ -126,20 +150,29 @@ def physics(sight: Sight) -> Sequence[Primitive]:
     ensembling = isinstance(trace.settings_at(step).chunking, TemporalEnsemble)
     asked = None if ensembling else asked_at(sight.in_force[-1])
     snapshot = trace.snapshot(step)
-    tips = paths.rollout.path(plan, snapshot, sight.site)
+    waiting = paths.unfinished
+    tips = paths.rollout.path(plan, snapshot, sight.site, trace.forces_from(step, len(plan)))
     finite = tips[np.isfinite(tips).all(axis=1)]
-    gap = gap_between(paths.kinematics.path(plan, snapshot, sight.site), tips[1:])
-    if gap is None or gap.rows < len(plan):
+    gap = gap_between(_from_here(sight, plan), tips[1:])
+    if len(finite) < len(tips) or gap is None:
+        end = "the simulation blows up" if paths.twinless else "the environment raises, or begins anew,"
+        words = f"physics: {end} {len(finite)} steps from here"
+        if paths.unfinished > waiting:
+            words = f"physics: {max(len(finite) - 1, 0)} of {len(plan)} steps simulated so far"
+        elif not len(finite):
+            words = "physics: nothing is simulated here"
         return (
             Polyline(finite, PHYSICS, np.full(max(len(finite) - 1, 0), 0.95), 2.0, asked),
-            Legend(PHYSICS, f"physics: the simulation blows up {len(finite)} steps from here", note=True),
+            Legend(PHYSICS, words, note=True),
         )
+    whose = "" if paths.twinless else " by the environment's own code"
+    apart = f"{gap.end:.1f} mm from kinematic at the end, {gap.largest:.1f} mm at most"
     return (
         Polyline(tips, PHYSICS, np.asarray(np.linspace(0.95, 0.45, len(tips) - 1), np.float64), 2.0, asked),
         Marker(tips[-1], PHYSICS, 0.8, 3.0),
         Legend(
             PHYSICS,
-            f"physics roll-out: {gap.end:.1f} mm from kinematic at the end, {gap.largest:.1f} mm at most",
+            f"physics roll-out{whose}: {'the same as the whisker' if paths.kinematics.simulated else apart}",
             note=True,
         ),
     )
@@ -147,10 +180,10 @@ def physics(sight: Sight) -> Sequence[Primitive]:
 
 def ticks(sight: Sight) -> Sequence[Primitive]:
     """How the root would be turned along the whisker, from this step on: its axes, every few rows."""
-    rows = _some_rows(sight)
-    if rows is None:
+    plan = sight.trace.plan(sight.step)
+    if plan is None:
         return ()
-    poses = sight.paths.kinematics.poses(rows, sight.trace.snapshot(sight.step), sight.site)
+    poses = sight.paths.kinematics.poses(plan, sight.trace.snapshot(sight.step), sight.site, _some_rows(plan))
     lines = [
         Polyline(np.stack([point, point + _TICK * axes[:, axis]]), colour, np.ones(1), 1.5)
         for point, axes in zip(poses.points, poses.axes, strict=True)
@@ -162,14 +195,16 @@ def ticks(sight: Sight) -> Sequence[Primitive]:
 def gripper(sight: Sight) -> Sequence[Primitive]:
     """How far the gripper is told to open along the whisker, from this step on: small discs closed, large ones open."""
     scene = sight.paths.scene
-    joints = [i for i, joint in enumerate(scene.spec.joints) if joint.unit == "range_0_100"]
+    joints = list(scene.actions.grippers)
     if not joints:
-        return (Legend(OPEN, "gripper: no joint of this scene has the unit range_0_100", note=True),)
-    rows = _some_rows(sight)
-    if rows is None:
+        why = "no joint of this scene has the unit range_0_100" if scene.spec.joints else "no action of a known range"
+        return (Legend(OPEN, f"gripper: {why}", note=True),)
+    plan = sight.trace.plan(sight.step)
+    if plan is None:
         return ()
-    tips = sight.paths.kinematics.path(rows, sight.trace.snapshot(sight.step), sight.site)
-    opening = np.clip(rows[:, joints].mean(axis=1) / 100, 0, 1)
+    some = _some_rows(plan)
+    tips = sight.paths.kinematics.poses(plan, sight.trace.snapshot(sight.step), sight.site, some).points
+    opening = np.clip(scene.actions.opening(plan[some]).mean(axis=1) / 100, 0, 1)
     discs = [
         Marker(tip, _between(CLOSED, OPEN, float(share)), 0.85, 2.0 + 5.0 * float(share))
         for tip, share in zip(tips, opening, strict=True)
@@ -179,13 +214,9 @@ def gripper(sight: Sight) -> Sequence[Primitive]:
     return (*discs, Legend(OPEN, text, note=True))
 
 
-def _some_rows(sight: Sight) -> Float32Array | None:
-    """Every few rows of the plan, the first and the last among them. Scene units. Shape (rows, n)."""
-    plan = sight.trace.plan(sight.step)
-    if plan is None:
-        return None
-    some = np.linspace(0, len(plan) - 1, min(len(plan), _ALONG))
-    return plan[np.unique(some.round().astype(int))]
+def _some_rows(plan: Float32Array) -> NDArray[np.int64]:
+    """Every few rows of a plan, the first and the last among them. Shape (rows,)."""
+    return np.unique(np.linspace(0, len(plan) - 1, min(len(plan), _ALONG)).round().astype(np.int64))
 
 
 def _between(one: Colour, other: Colour, share: float) -> Colour:

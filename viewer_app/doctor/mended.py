@@ -1,0 +1,67 @@
+"""A checkpoint's facts as they are once a person has mended it for a session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from viewer_app.doctor.facts import ACTION, STATE, CheckpointFacts, ProcessorStep, mapping_of
+from viewer_app.mending import Conversion, Mends, conversion
+from viewer_app.scene import Scene
+from viewer_app.types import FloatArray, frozen
+
+_SPREADS = ("std",)
+"""Statistics that an offset does not move."""
+
+
+def as_mended(facts: CheckpointFacts, mends: Mends, scene: Scene) -> CheckpointFacts:
+    """The facts with state and action in the units and the order of a scene.
+
+    Args:
+        facts: As they were read. Statistics that a person gave are in them already.
+        mends: What is mended.
+        scene: Where it is to run.
+
+    Raises:
+        WhiskersError: If the mends do not suit the scene.
+    """
+    if not mends.driving:
+        return facts
+    conversions = {
+        STATE: conversion(scene, mends.state_unit, mends.state_order, "state"),
+        ACTION: conversion(scene, mends.action_unit, mends.action_order, "action"),
+    }
+    config, features = dict(facts.config), dict(mapping_of(facts.dataset.get("features")))
+    for key, order in ((STATE, mends.state_order), (ACTION, mends.action_order)):
+        if order and key in features:
+            features[key] = {**mapping_of(features[key]), "names": list(scene.joint_names)}
+    if mends.action_order and "action_feature_names" in config:
+        config["action_feature_names"] = list(scene.joint_names)
+    return replace(
+        facts,
+        config=MappingProxyType(config),
+        dataset=MappingProxyType({**facts.dataset, "features": features} if features else dict(facts.dataset)),
+        before=_converted(facts.before, conversions),
+        after=_converted(facts.after, conversions),
+    )
+
+
+def _converted(
+    steps: tuple[ProcessorStep, ...] | None, conversions: Mapping[str, Conversion]
+) -> tuple[ProcessorStep, ...] | None:
+    if steps is None:
+        return None
+    found = []
+    for step in steps:
+        statistics = dict(step.statistics or {})
+        for key in statistics.keys() & conversions.keys():
+            by = conversions[key]
+            fit = {name: value for name, value in statistics[key].items() if value.shape == by.place.shape}
+            statistics[key] = {**statistics[key], **{name: _moved(name, value, by) for name, value in fit.items()}}
+        found.append(replace(step, statistics=None if step.statistics is None else MappingProxyType(statistics)))
+    return tuple(found)
+
+
+def _moved(name: str, value: FloatArray, by: Conversion) -> FloatArray:
+    return frozen(by.spread_to_scene(value) if name in _SPREADS else by.to_scene(value))
