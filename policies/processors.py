@@ -136,8 +136,8 @@ def _paired(
         said.append(bool(config.use_relative_actions))
     if len(set(said)) > 1:
         raise CheckpointError(
-            f"Checkpoint {checkpoint.folder}: of {CONFIG}, {PREPROCESSOR} and {POSTPROCESSOR} some say that actions are "
-            "relative to the state, and the others do not; copy all from where the policy was trained."
+            f"Checkpoint {checkpoint.folder}: of {CONFIG}, {PREPROCESSOR} and {POSTPROCESSOR} some say that actions "
+            "are relative to the state, and the others do not; copy all from where the policy was trained."
         )
     return said[0]
 

@@ -221,7 +221,7 @@ def test_the_what_if_ensemble_is_what_would_have_been_asked(scene: Scene, policy
         None,
         (),
         {name: trace.column(name) for name in ("snapshot", "time", "state", "tip", "phase", "outcome", "success")}
-        | {name: trace.column(name) for name in ("contact", "reward", "action")},
+        | {name: trace.column(name) for name in ("contact", "reward", "environment_state", "action")},
         [],
         [],
         trace.settings_changes,

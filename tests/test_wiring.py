@@ -211,7 +211,7 @@ def test_what_was_opened_is_remembered(scene: Scene, tmp_path: Path, monkeypatch
     }
     monkeypatch.setattr(
         "viewer_app.wiring.PolicyProcess.start",
-        lambda source, device: Process(Loading(Progress("", 0.5)), ends[source]),
+        lambda source, device, *mends: Process(Loading(Progress("", 0.5)), ends[source]),
     )
     for source in ends:
         loading = files.open(source)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import mujoco
@@ -13,11 +11,9 @@ import numpy as np
 from viewer_app.gym_attributes import Attributes, give, take
 from viewer_app.gym_lerobot import LEROBOT, make_lerobot
 from viewer_app.gym_mute import mute, stay
-from viewer_app.gym_packages import GymError, Opened, make_registered, named, parse, task_of
+from viewer_app.gym_packages import GymError, Opened, drawing, make_registered, named, parse, task_of
 from viewer_app.gym_seen import Seen, pictures_in, seen_from
 from viewer_app.types import Float32Array, FloatArray
-
-_DRAWING = threading.RLock()
 
 
 def make(name: str) -> Opened:
@@ -27,9 +23,7 @@ def make(name: str) -> Opened:
         GymError: If it cannot be opened.
     """
     asked = parse(name)
-    # Meta-World draws its goals from NumPy's global generator while it is made, and gives up if another thread draws
-    # too.
-    with _DRAWING:
+    with drawing(0):
         return make_lerobot(asked) if asked.id.startswith(LEROBOT) else make_registered(asked)
 
 
@@ -113,7 +107,7 @@ class Environment:
         Raises:
             GymError: If the environment raises.
         """
-        with named(self.name, "reset"), _drawing(seed):
+        with named(self.name, "reset"), drawing(seed):
             # Some draw before they pass the seed on, as Meta-World's tasks are chosen.
             self.inner.np_random = np.random.default_rng(seed)
             # Gym's old way. Meta-World's reset ignores the seed, so LeRobot calls this too.
@@ -188,7 +182,7 @@ class Environment:
         found = _physics_of(self.inner)
         if found is None:
             # Some compile their model at the first reset, LeRobot's before they first render.
-            with named(self.name, "reset"), _drawing(0):
+            with named(self.name, "reset"), drawing(0):
                 getattr(self.inner, "_ensure_env", self._env.reset)()
             found = _physics_of(self.inner)
         if found is None:
@@ -209,19 +203,6 @@ class Environment:
                 f"Environment {self.name} compiles its model anew in each reset, so a moment of one episode cannot be "
                 "shown in another; Whiskers needs an environment that keeps its model."
             )
-
-
-@contextmanager
-def _drawing(seed: int) -> Iterator[None]:
-    """Make what is drawn from NumPy's global generator, as gym-hil does, a function of the seed too."""
-    # One thread at a time: twins are reset on threads of their own.
-    with _DRAWING:
-        before = np.random.get_state()
-        np.random.seed(seed % 2**32)
-        try:
-            yield
-        finally:
-            np.random.set_state(before)
 
 
 def _physics_of(inner: Any) -> tuple[mujoco.MjModel, mujoco.MjData] | None:

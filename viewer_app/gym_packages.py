@@ -154,8 +154,7 @@ def make_registered(asked: Asked) -> Opened:
             if str(spec.entry_point).startswith(_NEXUS):
                 options = with_config(str(spec.entry_point), options)
             # Wrappers that check or limit would each keep a count of steps; the world keeps the only one.
-            with _drawn_alike():
-                env = gymnasium.make(asked.id, max_episode_steps=-1, disable_env_checker=True, **options)
+            env = gymnasium.make(asked.id, max_episode_steps=-1, disable_env_checker=True, **options)
         except gymnasium.error.UnregisteredEnv as error:
             raise GymError(f"There is no environment {name}: {first_sentence(error)}") from None
         except TypeError as error:
@@ -276,15 +275,17 @@ def quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _drawn_alike() -> Iterator[None]:
-    """What an environment draws without a seed while it is made, as Meta-World's tasks, is the same each time: a twin
-    must be its equal."""
-    before = np.random.get_state()
-    np.random.seed(0)
-    try:
-        yield
-    finally:
-        np.random.set_state(before)
+def drawing(seed: int) -> Iterator[None]:
+    """Make what is drawn from NumPy's global generator, as gym-hil does in a reset and Meta-World while it makes its
+    tasks, a function of a seed: a twin must be its equal."""
+    # One thread at a time, as above: the generator is the whole program's.
+    with _ALONE:
+        before = np.random.get_state()
+        np.random.seed(seed % 2**32)
+        try:
+            yield
+        finally:
+            np.random.set_state(before)
 
 
 @contextlib.contextmanager
