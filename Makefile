@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-core check bench dataset train train-pi0 pictures constraints clean
+.PHONY: help demo test test-window test-models test-core check bench dataset train train-pi0 pictures constraints clean
 
 PYTHON := .venv/bin/python
 MUJOCO_4_PYTHON := .venv-mujoco4/bin/python
@@ -25,16 +25,24 @@ demo: $(RUN_STAMP)  ## set up everything and open the demo; without a display: a
 	@$(PYTHON) -m viewer_app demo
 
 test: check $(MUJOCO_4_STAMP)  ## lint, types, all tests with the real window, and the core once more on MuJoCo 4
-	@$(MAKE) --no-print-directory --jobs=2 test-all test-core
+	@$(MAKE) --no-print-directory --jobs=2 test-window test-models test-core
 
-# Side by side: hardly a test needs more than one core.
-test-all:
-	$(UNSEEN) $(PYTHON) -m pytest $(TESTS)
+# Side by side, because hardly a test needs more than one core: those of policies and environments, which need no
+# display, and all others. Of what runs beside, nothing is shown before its end.
+MODEL_TESTS := $(filter-out %_panel.py, $(wildcard $(addprefix tests/test_, policy_*.py gym_*.py dataset_*.py \
+    doctor.py mending*.py xray.py eval_parity.py stand_in.py teacher.py compare.py)))
+
+test-window:
+	$(UNSEEN) $(PYTHON) -m pytest $(TESTS) $(if $(filter tests,$(TESTS)),$(addprefix --ignore=,$(MODEL_TESTS)))
+
+test-models:
+	@$(if $(filter tests,$(TESTS)),$(call beside,.venv/tests.log,$(PYTHON) -m pytest $(MODEL_TESTS),Policies and environments))
 
 test-core:
-	@if $(MUJOCO_4_PYTHON) -m pytest -m core $(TESTS) > .venv-mujoco4/tests.log 2>&1; then \
-	    echo; echo "The core on MuJoCo 4: $$(tail -n 1 .venv-mujoco4/tests.log)"; \
-	else cat .venv-mujoco4/tests.log; exit 1; fi
+	@$(call beside,.venv-mujoco4/tests.log,$(MUJOCO_4_PYTHON) -m pytest -m core $(TESTS),The core on MuJoCo 4)
+
+# $(call beside,LOG,COMMAND,WHAT)
+beside = if $(2) > $(1) 2>&1; then echo; echo "$(3): $$(tail -n 1 $(1))"; else cat $(1); exit 1; fi
 
 check: $(DEV_STAMP)  ## lint and types
 	$(PYTHON) -m ruff check .

@@ -302,8 +302,6 @@ class MapCameras:
 
     mapping: CameraMapping | None
     """None gives the checkpoint up."""
-    lane: int = 0
-    """Whose policy it is."""
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,6 @@ class CameraMapDialog:
         self._info: PolicyInfo | None = None
         self._scene: Scene | None = None
         self._pictures = _NO_PICTURES
-        self._lane = 0
         self._metrics = Metrics(1.0)
 
     @property
@@ -160,7 +159,6 @@ class CameraMapDialog:
         scene: Scene,
         suggestion: Suggestion,
         pictures: Mapping[str, ImageArray],
-        lane: int,
         width: int,
         height: int,
         metrics: Metrics,
@@ -172,12 +170,11 @@ class CameraMapDialog:
             scene: Whose cameras can be chosen.
             suggestion: What stands there at first.
             pictures: The scene's camera to what it shows now. See `show`.
-            lane: Whose policy it is.
             width: Of the window. [px]
             height: Of the window. [px]
             metrics: Of the text.
         """
-        self._info, self._scene, self._lane, self._metrics = info, scene, lane, metrics
+        self._info, self._scene, self._metrics = info, scene, metrics
         self._mapping, self._guessed = dict(suggestion.mapping), set(suggestion.guessed)
         self._labels = {f"{name}   {size.width}x{size.height}": name for name, size in scene.spec.cameras.items()}
         self._labels[_NOTHING] = None
@@ -247,7 +244,7 @@ class CameraMapDialog:
 
     def _decide(self, mapping: CameraMapping | None) -> None:
         self.close()
-        self._send(MapCameras(mapping, self._lane))
+        self._send(MapCameras(mapping))
 
     def _choose(self, _sender: Tag, label: str, number: int) -> None:
         name = list(self._mapping)[number]

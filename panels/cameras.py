@@ -17,7 +17,8 @@ from viewer_app.blinding import STATE, Blind, BlindSetting
 from viewer_app.channels import without_prefix
 from viewer_app.commands import SetBlinding
 from viewer_app.questions import Answers, Attention, Occlusion
-from viewer_app.scene import CameraSpec, Scene
+from viewer_app.scene import Scene
+from viewer_app.scene_spec import CameraSpec
 from viewer_app.types import Float32Array, ImageArray
 from viewer_app.view import Frame
 

@@ -15,7 +15,7 @@ from panels.denoising_curves import AIM, SAMPLE, CurvesBox
 from panels.denoising_player import StepPlayer
 from panels.denoising_table import StepTable, time_words
 from panels.settling import nearest, paint_settled, summary, words_of
-from panels.style import ACCENT, DIM, FAINT, LINE, TEXT, WARN, Metrics, Tag, heading, hint, rgb
+from panels.style import ACCENT, DIM, FAINT, LINE, PLOT_GROUND, TEXT, WARN, Metrics, Tag, heading, hint, rgb
 from panels.timeline_marks import domain_for
 from panels.writing import reveal, to_rgba, write, write_value
 from viewer_app.commands import SetWant
@@ -169,7 +169,7 @@ class _OverTime:
         if key != self._drawn:
             self._drawn = key
             colours = (paint(SAMPLE), paint(AIM))
-            paint_settled(settled, self._domain, self._canvas.pixels, colours, paint(rgb("11151a")), paint(LINE))
+            paint_settled(settled, self._domain, self._canvas.pixels, colours, paint(PLOT_GROUND), paint(LINE))
             self._canvas.show()
         height, width, _ = self._canvas.pixels.shape
         x = width * frame.step / max(self._domain, 1)

@@ -12,7 +12,7 @@ import dearpygui.dearpygui as dpg
 from panels.actions import Send
 from panels.asking import AskButton, cost_words, duration, figure
 from panels.canvas import Canvas, paint
-from panels.style import ACCENT, DIM, FAINT, GOOD, WARN, Metrics, Rgba, Tag, heading, hint, rgb
+from panels.style import ACCENT, DIM, FAINT, GOOD, PLOT_GROUND, WARN, Metrics, Rgba, Tag, heading, hint
 from panels.weight_bars import (
     Convention,
     member_at,
@@ -29,7 +29,6 @@ from viewer_app.questions import Ensemble
 from viewer_app.types import ActionChunk
 from viewer_app.view import Frame, OverlayChoice, Show
 
-_GROUND = paint(rgb("11151a"))
 _PATIENCE = 3.0
 """How long a coefficient that was asked for is shown as such, while the engine has not answered. [s]"""
 
@@ -224,7 +223,7 @@ class EnsembleBox:
             return
         self._drawn = (insight, pointed)
         ages, weights = (insight.ages, insight.weights) if insight is not None else ((), ())
-        paint_bars(ages, weights, self._canvas.pixels, paint(DIM), paint(ACCENT), _GROUND)
+        paint_bars(ages, weights, self._canvas.pixels, paint(DIM), paint(ACCENT), paint(PLOT_GROUND))
         self._canvas.show()
         dpg.delete_item(self._axis, children_only=True)
         px, size = self._metrics.px, self._metrics.px(12)

@@ -111,7 +111,9 @@ class JointsPanel:
         self._plots = [JointPlot(self._area, name, self._themes) for name in names]
         self._held_plot = self._plots[0]
         self._table = TrackingTable(self.window, self._scene)
-        self._unmeasured = dpg.add_text(_UNMEASURED, color=DIM, parent=self.window, show=False)
+        self._unmeasured = dpg.add_text(
+            _UNMEASURED, color=DIM, parent=self.window, show=not self._scene.measures_commands
+        )
         hint(f"{unmeasured(self._scene)} Table lists what is measured")
         self._note = dpg.add_text("", color=DIM, parent=self.window, show=False, wrap=0)
 

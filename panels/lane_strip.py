@@ -10,13 +10,12 @@ import numpy as np
 from panels.actions import Send
 from panels.joint_curves import thinned
 from panels.seam_bars import round_top
-from panels.style import DIM, LINE, TEXT, WARN, Metrics, Rgba, Tag, rgb
+from panels.style import DIM, LINE, PLOT_GROUND, TEXT, WARN, Metrics, Rgba, Tag, rgb
 from panels.timeline_marks import domain_for
 from viewer_app.insight import Divergence
 from viewer_app.types import FloatArray
 from viewer_app.view import Frame, Seek
 
-_GROUND = rgb("11151a")
 _SHORTEST = 100
 """The curves span at least this many steps. [steps]"""
 
@@ -108,7 +107,9 @@ class DivergenceStrip:
         names = ("gripper", self._object)
         for number, (box, top, name) in enumerate(zip(self._boxes, tops, names, strict=False)):
             left, upper, width, height = box
-            dpg.draw_rectangle((left, upper), (left + width, upper + height), color=LINE, fill=_GROUND, parent=layer)
+            dpg.draw_rectangle(
+                (left, upper), (left + width, upper + height), color=LINE, fill=PLOT_GROUND, parent=layer
+            )
             level = upper + height * (1 - apart / top)
             dpg.draw_line((left, level), (left + width, level), color=(*WARN[:3], 150), parent=layer)
             for each in divergences:

@@ -12,7 +12,7 @@ from panels.canvas import Canvas, paint
 from panels.list_rows import Entry, last_at
 from panels.listing import Listing
 from panels.seam_bars import SeamRow, figure, nearest_seam, paint_bars, round_top, seam_rows
-from panels.style import ACCENT, DIM, FAINT, LINE, TEXT, Metrics, Tag, hint, rgb, text_width
+from panels.style import ACCENT, DIM, FAINT, LINE, PLOT_GROUND, TEXT, Metrics, Tag, hint, rgb, text_width
 from panels.timeline_marks import domain_for
 from panels.writing import fitted, reveal, write_value
 from viewer_app.channels import DEGREES
@@ -21,7 +21,6 @@ from viewer_app.scene import Scene
 from viewer_app.view import Frame, Seek
 
 _MM, _DEGREES = ACCENT, rgb("e8b04a")
-_GROUND = rgb("11151a")
 _SHORTEST = 100
 """The bars span at least this many steps. [steps]"""
 _EXPORTS = {
@@ -240,7 +239,7 @@ class MotionPanel:
             steps = [row.step for row in self._rows]
             colours = (paint(_MM), paint(_DEGREES))
             paint_bars(
-                steps, distances, jumps, tops, domain, self._canvas.pixels, colours, paint(_GROUND), paint(FAINT)
+                steps, distances, jumps, tops, domain, self._canvas.pixels, colours, paint(PLOT_GROUND), paint(FAINT)
             )
             self._canvas.show()
             self._draw_axes(tops)

@@ -182,9 +182,10 @@ class ObjectsPanel:
         dpg.configure_item(self.window, pos=(x, y), width=width, height=height)
         inner = width - px(32)
         dpg.configure_item(self._choice, width=max(inner - px(112), px(90)))
-        field = (inner - px(166)) // 3
-        for each in self._fields:
-            dpg.configure_item(each, width=max(field, px(44)))
+        # Beside x, y, z and mm there is more room than beside roll, pitch, yaw and deg; it takes -1234.56 there.
+        for fields, words in ((self._fields[:3], 120), (self._fields[3:], 166)):
+            for each in fields:
+                dpg.configure_item(each, width=max((inner - px(words)) // 3, px(44)))
         for combo, rest in ((self._start, 190), (self._name, 54), (self._body, 80)):
             dpg.configure_item(combo, width=max(inner - px(rest), px(90)))
         for text in (self._where, self._begins, self._pushing):

@@ -377,7 +377,8 @@ class LanePane:
             else:
                 dpg.draw_line(begin, end, color=colour, thickness=2, parent=self._ghosts)
         writing = frame.trace is frame.lane.now.trace and frame.step == frame.length
-        words = ghost.words if writing else f"{ghost.words} (a branch from step {frame.step})"
+        # Without a line it says why nothing will happen.
+        words = ghost.words if writing or not ghost.lines else f"{ghost.words} (a branch from step {frame.step})"
         px, size = self._metrics.px, self._metrics.px(13)
         width = _text_width(words, size)
         x = min(max(ghost.at[0] * across + px(14), px(4)), self._size[0] - width - px(12))

@@ -11,10 +11,10 @@ from panels.canvas import Canvas, paint
 from panels.execution import ExecutionControls
 from panels.queue_strip import Queue, paint_queue, queue_at
 from panels.reach import ReachStrip
-from panels.style import ACCENT, BAD, DIM, GOOD, TEXT, Metrics, Tag, heading, hint, rgb
+from panels.style import ACCENT, BAD, DIM, GOOD, PLOT_GROUND, TEXT, Metrics, Tag, heading, hint, rgb
 from panels.writing import reveal, write_value
 from viewer_app.commands import ResetEpisode, ResetPolicy, SetPrompt, SetResetAtStart
-from viewer_app.mending import Mends
+from viewer_app.mends import Mends
 from viewer_app.types import PolicyInfo
 from viewer_app.view import Frame, LaneView, Seek
 
@@ -187,7 +187,7 @@ class PolicyPanel:
             return
         self._drawn = key
         self._shown_queue = queue = queue_at(frame.trace, frame.length, frame.step, _PAST, _CELLS)
-        paint_queue(queue, self._canvas.pixels, [paint(hue) for hue in _HUES], paint(rgb("11151a")), paint(TEXT))
+        paint_queue(queue, self._canvas.pixels, [paint(hue) for hue in _HUES], paint(PLOT_GROUND), paint(TEXT))
         self._canvas.show()
         write_value(self._queue_words, queue.words)
 

@@ -8,14 +8,13 @@ import numpy as np
 from panels.actions import Send
 from panels.canvas import Canvas, paint
 from panels.seam_bars import round_top
-from panels.style import ACCENT, BAD, DIM, TEXT, Metrics, rgb
+from panels.style import ACCENT, BAD, DIM, PLOT_GROUND, TEXT, Metrics, rgb
 from panels.timeline_marks import domain_for
 from panels.writing import reveal, write, write_value
 from viewer_app.insight import Reach
 from viewer_app.types import Float32Array
 from viewer_app.view import Frame, Seek
 
-_GROUND = rgb("11151a")
 _SHORTEST = 100
 """The curve spans at least this many steps. [steps]"""
 _LEAST = 2.0
@@ -122,7 +121,7 @@ def paint_reach(reach: Reach, top: float, domain: int, pixels: Float32Array) -> 
         pixels: Painted over. Shape (height, width, 4).
     """
     height, width, _ = pixels.shape
-    ground, good, bad = (paint(colour) for colour in (_GROUND, ACCENT, BAD))
+    ground, good, bad = (paint(colour) for colour in (PLOT_GROUND, ACCENT, BAD))
     pixels[:] = ground
     columns = np.arange(width)
     first = np.minimum((columns * domain) // width, domain - 1)

@@ -24,6 +24,7 @@ def rgb(code: str, alpha: int = 255) -> Rgba:
 
 
 GROUND = rgb("0f1216")
+PLOT_GROUND = rgb("11151a")
 PANEL = rgb("171b21")
 RAISED = rgb("222831")
 HOVER = rgb("2c343f")
@@ -128,7 +129,7 @@ def apply_theme(metrics: Metrics) -> Tag:
     }
     plot_colours = {
         dpg.mvPlotCol_FrameBg: (0, 0, 0, 0),
-        dpg.mvPlotCol_PlotBg: rgb("11151a"),
+        dpg.mvPlotCol_PlotBg: PLOT_GROUND,
         dpg.mvPlotCol_PlotBorder: LINE,
         dpg.mvPlotCol_AxisGrid: rgb("8d98a7", 36),
         dpg.mvPlotCol_AxisText: DIM,

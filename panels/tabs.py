@@ -50,7 +50,8 @@ class TabStrip:
             dpg.add_theme_style(dpg.mvStyleVar_WindowPadding, 0, 0)
             dpg.add_theme_style(dpg.mvStyleVar_FramePadding, 1, 3)
         dpg.bind_item_theme(self.window, close)
-        self._themes = {True: _look(ACCENT, GROUND), False: _look(RAISED, DIM)}
+        # The shown tab keeps its ground under the mouse: its dark words could not be read on another.
+        self._themes = {True: _look(ACCENT, GROUND, touched=ACCENT), False: _look(RAISED, DIM)}
         self._badge_themes = {colour: _look(RAISED, colour) for colour in (BAD, WARN)}
         self._rows = [dpg.add_group(horizontal=True, parent=self.window) for _ in range(2)]
         for tab in Tab:
@@ -116,10 +117,13 @@ class TabStrip:
                 dpg.move_item(self._items[tab], parent=row)
 
 
-def _look(ground: tuple[int, int, int, int], words: tuple[int, int, int, int]) -> Item:
-    """A theme for tabs."""
+def _look(ground: Rgba, words: Rgba, touched: Rgba | None = None) -> Item:
+    """A theme for tabs, with another ground under the mouse than buttons have if that is `touched`."""
     with dpg.theme() as theme, dpg.theme_component(dpg.mvButton):
         dpg.add_theme_color(dpg.mvThemeCol_Button, ground)
+        if touched is not None:
+            dpg.add_theme_color(dpg.mvThemeCol_ButtonHovered, touched)
+            dpg.add_theme_color(dpg.mvThemeCol_ButtonActive, touched)
         dpg.add_theme_color(dpg.mvThemeCol_Text, words)
         dpg.add_theme_color(dpg.mvThemeCol_Border, PANEL)
     return theme

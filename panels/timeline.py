@@ -15,6 +15,7 @@ from panels.style import (
     GOOD,
     LINE,
     PHASES,
+    PLOT_GROUND,
     PUSHED,
     RAISED,
     TEXT,
@@ -43,7 +44,7 @@ _SIGNS: dict[str, Rgba] = {
 }
 _TICK = rgb("dfe4ea")
 _CONTACT = rgb("f08c4a")
-_FINDINGS = rgb("11151a")
+_FINDINGS = PLOT_GROUND
 FINDING = rgb("f06fc0")
 """What a detector found, in the timeline and in lists."""
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from policies.adapter import AdapterError, base_folder
 from policies.checkpoint import CONFIG, POSTPROCESSOR, PREPROCESSOR, WEIGHTS, migration
 from policies.checkpoint import Statistics as GivenStatistics
 from policies.load import ADAPTERS
@@ -42,7 +43,8 @@ def examine(place: Place, given: GivenStatistics | None = None) -> CheckpointFac
     kind = config.get("type")
     if config:
         unreadable += _about_kind(folder, config)
-    unreadable += _about_weights(folder, config)
+    adapted = _base_of(place, config, unreadable)
+    unreadable += _about_weights(adapted or folder, config)
     before, after = (_read_steps(folder, name, unreadable) for name in (PREPROCESSOR, POSTPROCESSOR))
     if any(each.id == "old-format" and each.severity == "info" for each in unreadable):
         # What the processors would hold is among the weights.
@@ -113,10 +115,21 @@ def _about_kind(folder: Path, config: Mapping[str, object]) -> Iterator[Finding]
         if not mapping_of(config.get(key)):
             evidence = f"{CONFIG} has no {key}, so nothing says what the policy reads and gives."
             yield Finding("features-missing", "error", evidence, _COPY)
-    if _is_adapter(folder, config):
-        base = mapping_of(_read_json(folder / "adapter_config.json", [], "", "")).get("base_model_name_or_path")
-        evidence = f"The folder holds a PEFT (LoRA) adapter of {base or 'a base policy'}, not a whole policy."
-        yield Finding("peft-adapter", "error", evidence, "Merge it into its base policy and open what that gives.")
+
+
+def _base_of(place: Place, config: Mapping[str, object], findings: list[Finding]) -> Path | None:
+    """Where the weights are that an adapter changes; None of a whole policy, or where they are not to be found."""
+    if not _is_adapter(place.folder, config):
+        return None
+    try:
+        base = base_folder(place.folder, place.base)
+    except AdapterError as error:
+        mend = "Open it as BASE+ADAPTER, with the folder or hub id of its base policy before the plus."
+        findings.append(Finding("peft-adapter", "error", str(error), mend))
+        return None
+    evidence = f"The folder holds a PEFT adapter of {base.name}, which is put on without merging."
+    findings.append(Finding("peft-adapter", "info", evidence, "Nothing to mend."))
+    return base
 
 
 def _about_weights(folder: Path, config: Mapping[str, object]) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ from viewer_app.types import WhiskersError, frozen
 
 TRAINED = "train_config.json"
 _STATS = Path("meta") / "stats.json"
-_IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 """What LeRobot puts in place of a dataset's statistics of pictures, unless it is told not to.
 
 Source: LeRobot 0.6.1, `datasets/factory.py`, IMAGENET_STATS."""
@@ -62,7 +62,7 @@ def read_given(source: str, folder: Path) -> Statistics:
     if path.suffix != ".safetensors" and _by_imagenet(folder):
         for feature in found:
             if feature.startswith(_PICTURE):
-                ends = {name: np.array(value, np.float32).reshape(3, 1, 1) for name, value in _IMAGENET.items()}
+                ends = {name: np.array(value, np.float32).reshape(3, 1, 1) for name, value in IMAGENET.items()}
                 found[feature] = {**found[feature], **{name: frozen(value) for name, value in ends.items()}}
     if not found:
         raise WhiskersError(f"File {path} holds no statistics; name a dataset's folder.")

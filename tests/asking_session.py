@@ -9,13 +9,14 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import dearpygui.dearpygui as dpg
 
 from panels.style import Tag
+from tests.widgets import box, visible, within
 from tests.window_session import session_of
 from viewer_app import gui
 from viewer_app.commands import SetStops
@@ -29,22 +30,11 @@ PATIENCE = 120.0
 
 def items(prefix: str) -> list[Tag]:
     """Visible items whose label begins so."""
-    return [item for item in dpg.get_all_items() if _label(item).startswith(prefix) and _visible(item)]
+    return [item for item in dpg.get_all_items() if _label(item).startswith(prefix) and visible(item)]
 
 
 def _label(item: Tag) -> str:
     return str(dpg.get_item_label(item) or "")
-
-
-def _visible(item: Tag) -> bool:
-    state = dpg.get_item_state(item)
-    return bool(state.get("visible", False)) and "rect_min" in state
-
-
-def box(item: Tag) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom in the window. [px]"""
-    (left, top), (width, height) = dpg.get_item_rect_min(item), dpg.get_item_rect_size(item)
-    return round(left), round(top), round(left + width), round(top + height)
 
 
 def click(item: Tag) -> subprocess.Popen[bytes]:
@@ -62,20 +52,11 @@ def panel_of(item: Tag) -> Tag:
     return item
 
 
-def inside(panel: Tag) -> Iterator[Tag]:
-    """All visible items of a panel, at any depth."""
-    for children in dpg.get_item_children(panel).values():
-        for item in children:
-            if _visible(item):
-                yield item
-            yield from inside(item)
-
-
 def cut(item: Tag) -> list[str]:
     """Items of the panel around an item that leave it at the right."""
     panel = panel_of(item)
     right = dpg.get_item_pos(panel)[0] + dpg.get_item_width(panel)  # a panel has no rectangle of its own
-    return [f"{dpg.get_item_type(each)} {_label(each)}" for each in inside(panel) if box(each)[2] > right]
+    return [f"{dpg.get_item_type(each)} {_label(each)}" for each in within(panel) if box(each)[2] > right]
 
 
 def texts() -> list[str]:

@@ -7,7 +7,6 @@ python -m tests.bookmarks_session [FOLDER for pictures]
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,9 +21,10 @@ from panels.open_dialog import OpenDialog
 from panels.style import Tag
 from panels.timeline import TimelinePanel
 from panels.timeline_marks import Mark
-from tests.camera_map_session import METRICS, box, inside, name_of, open_window
+from tests.hand import Hand
 from tests.scenes import write_scene
 from tests.synthetic import Wave
+from tests.widgets import METRICS, box, button, inside, name_of, open_window
 from viewer_app.commands import Bookmark, ResetPolicy, SetStops, Step
 from viewer_app.engine import Engine
 from viewer_app.lane import Lane
@@ -46,37 +46,6 @@ RECENT = (
 )
 _TIMELINE = 132
 """Height of the timeline. [px]"""
-
-
-class Hand:
-    """A mouse and a keyboard on the window."""
-
-    def __init__(self, draw: Callable[[int], None]) -> None:
-        """
-        Args:
-            draw: Draws some frames.
-        """
-        self._draw = draw
-
-    def press_item(self, item: Tag) -> None:
-        left, top, right, bottom = box(item)
-        self.press((left + right) // 2, (top + bottom) // 2)
-
-    def press(self, x: int, y: int) -> None:
-        self._do("mousemove", str(x), str(y), "sleep", "0.2", "mousedown", "1", "sleep", "0.1", "mouseup", "1")
-
-    def point(self, x: int, y: int) -> None:
-        self._do("mousemove", str(x), str(y), "sleep", "0.3")
-
-    def type(self, text: str, key: str) -> None:
-        self._do("type", "--delay", "40", text)
-        self._do("key", key)
-
-    def _do(self, *words: str) -> None:
-        with subprocess.Popen(["xdotool", *words]) as hand:
-            while hand.poll() is None:
-                self._draw(1)
-        self._draw(6)
 
 
 class Bench:
@@ -134,10 +103,6 @@ def outside(items: list[int], card: list[int]) -> bool:
 
 def texts(window: Tag) -> list[str]:
     return [str(dpg.get_value(item)) for item in inside(window) if dpg.get_item_type(item).endswith("mvText")]
-
-
-def button(window: Tag, label: str) -> Tag:
-    return next(item for item in inside(window) if dpg.get_item_label(item) == label)
 
 
 def cut(window: Tag) -> list[str]:

@@ -7,11 +7,9 @@ python -m tests.camera_map_session
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,15 +18,16 @@ import numpy as np
 
 from panels.actions import MapCameras, Request
 from panels.camera_map import CameraMapDialog
-from panels.style import Metrics, Tag, apply_theme, load_font
+from panels.style import Tag
+from tests.hand import Hand
 from tests.scenes import write_scene
 from tests.synthetic import Wave
+from tests.widgets import METRICS, box, inside, name_of, open_window, render, wait_for
 from viewer_app.camera_names import suggest
 from viewer_app.scene import Scene
 from viewer_app.types import ImageArray, PolicyInfo
 
 SIZES = {"1280x720": (1280, 720), "1920x1080": (1920, 1080)}
-METRICS = Metrics(1.0)
 READS: Mapping[str, Mapping[str, tuple[int, int]]] = {
     "one": {"image": (96, 96)},
     "two": {"overhead": (480, 640), "side": (24, 32)},
@@ -42,8 +41,6 @@ READS: Mapping[str, Mapping[str, tuple[int, int]]] = {
     },
 }
 """What is shown, to the cameras of a checkpoint and their (height, width). [px]"""
-PATIENCE = 20.0
-"""[s]"""
 
 
 def checkpoint(scene: Scene, cameras: Mapping[str, tuple[int, int]]) -> PolicyInfo:
@@ -61,36 +58,6 @@ def pictures(scene: Scene, brightness: int = 255) -> dict[str, ImageArray]:
     return found
 
 
-def render(frames: int = 4) -> None:
-    for _ in range(frames):
-        dpg.run_callbacks(dpg.get_callback_queue())
-        dpg.render_dearpygui_frame()
-
-
-def inside(parent: Tag) -> Iterator[Tag]:
-    """All items of a window that show something, at any depth."""
-    for item in dpg.get_item_children(parent, 1):
-        kind = dpg.get_item_type(item).removeprefix("mvAppItemType::mv")
-        if not dpg.is_item_shown(item) or kind == "Tooltip" or (kind == "Text" and not dpg.get_value(item)):
-            continue
-        if kind in ("ChildWindow", "Group"):
-            yield from inside(item)
-        else:
-            yield item
-
-
-def name_of(item: Tag) -> str:
-    kind = dpg.get_item_type(item).removeprefix("mvAppItemType::mv")
-    said = dpg.get_item_label(item) if kind == "Button" else "" if kind == "Drawlist" else dpg.get_value(item)
-    return f"{kind} {item} {said}"
-
-
-def box(item: Tag) -> list[int]:
-    """Left, top, right, bottom in the window. [px]"""
-    (left, top), (width, height) = dpg.get_item_rect_min(item), dpg.get_item_rect_size(item)
-    return [round(left), round(top), round(left + width), round(top + height)]
-
-
 def mean_of(row: int, dialog: CameraMapDialog) -> list[float]:
     """Mean brightness of the left, right, upper and lower half of a line's picture, 0 .. 1."""
     pixels = dialog.tiles[row].mean(axis=2)
@@ -99,54 +66,11 @@ def mean_of(row: int, dialog: CameraMapDialog) -> list[float]:
     return [round(float(half.mean()), 2) for half in halves]
 
 
-@dataclass
-class Hand:
-    """A mouse on the window."""
-
-    def press(self, x: int, y: int) -> None:
-        """Click there, while the window goes on drawing."""
-        steps = ("sleep", "0.2", "mousedown", "1", "sleep", "0.1", "mouseup", "1", "sleep", "0.1")
-        with subprocess.Popen(["xdotool", "mousemove", str(x), str(y), *steps]) as clicking:
-            while clicking.poll() is None:
-                render(1)
-        render()
-
-    def press_item(self, item: Tag) -> None:
-        left, top, right, bottom = box(item)
-        self.press((left + right) // 2, (top + bottom) // 2)
-
-    def choose(self, combo: Tag, entry: int) -> None:
-        """Open a combo and take one of its entries."""
-        self.press_item(combo)
-        left, _, _, bottom = box(combo)
-        self.press(left + METRICS.px(30), bottom + METRICS.px(16) + entry * METRICS.px(19))
-
-
-def wait_for(what: Callable[[], bool]) -> bool:
-    """Draw until something is so. Returns whether it came to be."""
-    begin = time.monotonic()
-    while not what() and time.monotonic() - begin < PATIENCE:
-        render(1)
-    return what()
-
-
-def open_window() -> None:
-    dpg.create_context()
-    dpg.configure_app(manual_callback_management=True)
-    dpg.create_viewport(title="Cameras", width=1920, height=1080, x_pos=0, y_pos=0, decorated=False)
-    dpg.setup_dearpygui()
-    dpg.show_viewport()
-    font = load_font(METRICS)
-    assert font is not None
-    dpg.bind_font(font)
-    apply_theme(METRICS)
-
-
-def show(dialog: CameraMapDialog, scene: Scene, reads: str, size: str, lane: int = 0) -> None:
+def show(dialog: CameraMapDialog, scene: Scene, reads: str, size: str) -> None:
     """Open the card for a checkpoint over a window of that size."""
     info = checkpoint(scene, READS[reads])
     suggestion = suggest(info.cameras, scene.spec.cameras)
-    dialog.open(info, scene, suggestion, pictures(scene), lane, *SIZES[size], METRICS)
+    dialog.open(info, scene, suggestion, pictures(scene), *SIZES[size], METRICS)
     render()
 
 
@@ -162,7 +86,7 @@ def use_by_mouse(dialog: CameraMapDialog, scene: Scene, sent: list[Request]) -> 
     def texts() -> list[str]:
         return [str(dpg.get_value(item)) for item in items("Text")]
 
-    show(dialog, scene, "two", "1280x720", lane=1)
+    show(dialog, scene, "two", "1280x720")
     found["suggested"] = [dict(dialog.mapping), texts(), mean_of(0, dialog)]
     hand.choose(items("Combo")[0], 1)
     found["same twice"] = [dict(dialog.mapping), texts(), mean_of(0, dialog)]
@@ -180,9 +104,7 @@ def use_by_mouse(dialog: CameraMapDialog, scene: Scene, sent: list[Request]) -> 
     found["cancelled"] = [wait_for(lambda: len(sent) > 1), dialog.shown]
     dialog.cancel()  # Closed already: nothing more is sent.
     found["sent"] = [
-        [None if each.mapping is None else dict(each.mapping), each.lane]
-        for each in sent
-        if isinstance(each, MapCameras)
+        None if each.mapping is None else dict(each.mapping) for each in sent if isinstance(each, MapCameras)
     ]
     return found
 

@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -22,8 +22,8 @@ import numpy as np
 from PIL import ImageGrab
 
 from panels.style import Tag
-from tests.joints_session import use
 from tests.scripted import Scripted
+from tests.widgets import kind_of, use, within
 from tests.window_session import Folder, Loading
 from viewer_app import gui
 from viewer_app.commands import SetStops
@@ -61,23 +61,8 @@ def swaying(scene: Scene) -> Scripted:
     return Scripted(scene, script, cameras=cameras)
 
 
-def visible(item: Tag) -> bool:
-    state = dpg.get_item_state(item)
-    return bool(state.get("visible", False)) and "rect_min" in state and bool(dpg.is_item_shown(item))
-
-
-def within(parent: Tag) -> Iterator[Tag]:
-    """All visible items in another, at any depth."""
-    for children in dpg.get_item_children(parent).values():
-        for item in children:
-            if dpg.is_item_shown(item) and not dpg.get_item_type(item).endswith("mvTooltip"):
-                if visible(item):
-                    yield item
-                yield from within(item)
-
-
 def words_of(item: Tag) -> str:
-    kind = dpg.get_item_type(item).removeprefix("mvAppItemType::mv")
+    kind = kind_of(item)
     if kind == "Text":
         return str(dpg.get_value(item))
     if kind == "DrawText":

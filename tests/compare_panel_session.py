@@ -20,9 +20,10 @@ from panels.actions import ExportPlot, Request
 from panels.compare import ComparePanel
 from panels.range_table import RangeBanner
 from panels.style import Metrics, Tag, apply_theme, load_font
-from tests.joints_session import SIZES, use
+from tests.joints_session import SIZES
 from tests.scripted import do
 from tests.test_panels import Blindfolded
+from tests.widgets import use
 from viewer_app.commands import Ask, Step
 from viewer_app.divergence import LaneComparer
 from viewer_app.engine import Engine
@@ -193,7 +194,7 @@ def _use_all(panel: ComparePanel, banner: RangeBanner, frame: Frame, sent: list[
     dpg.get_item_callback(marks[0])()
     links = [item for item in _inside(panel.window) if (dpg.get_item_label(item) or "").isdigit()]
     use(str(dpg.get_item_label(links[0])))
-    use(kind="mvInputFloat", value=32.0)
+    use(kind="InputFloat", value=32.0)
     use("Numbers of all steps (CSV)")
     (button,) = (
         item for item in _inside(panel.window) if (dpg.get_item_label(item) or "").startswith("What would A do")

@@ -26,6 +26,7 @@ from panels.style import Metrics, Tag, apply_theme, load_font
 from tests.denoising_policy import FromNoise
 from tests.scripted import do
 from tests.test_panels import Blindfolded
+from tests.widgets import use
 from viewer_app.analysis import Analyst
 from viewer_app.commands import Ask, Command, SetDenoisingSteps, SetGuidance, SetWant, Step
 from viewer_app.detectors import Thresholds
@@ -133,25 +134,11 @@ def texts(panel: DenoisingPanel) -> list[str]:
     return [*said, *(str(dpg.get_item_configuration(item)["text"]) for item in drawn)]
 
 
-def press(label: str, value: object = None) -> None:
-    """Do what using a widget does, given its label or the beginning of its kind."""
-    item = next(
-        item
-        for item in dpg.get_all_items()
-        if (dpg.get_item_label(item) == label or dpg.get_item_type(item) == f"mvAppItemType::mv{label}")
-        and dpg.get_item_callback(item) is not None
-    )
-    callback = dpg.get_item_callback(item)
-    assert callback is not None
-    given = (item, value, dpg.get_item_user_data(item))
-    callback(*given[: callback.__code__.co_argcount - hasattr(callback, "__self__")])
-
-
 def played(panel: DenoisingPanel, frame: Frame, sent: list[Request]) -> list[int | None]:
     """The denoising steps that are asked for, one after another, while they play from step 4 of 10."""
     panel.update(frame)
     sent.clear()
-    press("▶")
+    use("▶")
     found: list[int | None] = []
     begun = time.monotonic()
     while time.monotonic() - begun < 2.0:
@@ -236,7 +223,7 @@ def executing(scene: Scene, sent: list[Request], save: Callable[[str, int, int],
         dpg.set_value(slider, value)
         dpg.get_item_callback(slider)(slider, value)
     panel.update(frames["guided"])
-    press("real-time chunking", False)
+    use("real-time chunking", value=False)
     panel.update(frames["guided"])
     found["sent"] = [str(request) for request in sent]
     return found
@@ -290,11 +277,11 @@ def main() -> None:
     one = next(state.frame for state in every if state.name == "one step")
     hand = clicks(panel, one, next(state.frame for state in every if state.name == "thousands of steps"), sent)
     steps = played(panel, one, sent)
-    press("All")
-    press("SliderInt", 3)
-    press("RadioButton", "estimate x0")
-    press("at every call", True)
-    press("Numbers of every denoising step (CSV)")
+    use("All")
+    use(kind="SliderInt", value=3)
+    use(kind="RadioButton", value="estimate x0")
+    use("at every call", value=True)
+    use("Numbers of every denoising step (CSV)")
     asked = [
         [each.overlays.denoising, each.overlays.denoising_step, each.overlays.denoising_aim]
         for each in sent

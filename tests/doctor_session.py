@@ -19,14 +19,15 @@ import numpy as np
 from panels.actions import Request
 from panels.doctor import DoctorPanel
 from panels.style import Tag
-from tests.camera_map_session import METRICS, Hand, box, inside, name_of, open_window, render, wait_for
+from tests.hand import Hand
 from tests.scenes import write_scene
 from tests.synthetic import Wave
+from tests.widgets import METRICS, box, inside, name_of, open_window, render, wait_for
 from viewer_app.chunking import FirstN
 from viewer_app.doctor.checkup import Checkup, Order
 from viewer_app.doctor.finding import Cure, Finding, mending
 from viewer_app.headless import ask, open_engine
-from viewer_app.mending import Mends
+from viewer_app.mends import Mends
 from viewer_app.questions import XRay
 from viewer_app.scene import Scene
 from viewer_app.types import ActionChunk, Observation, Want, XRayRow

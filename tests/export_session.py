@@ -24,10 +24,10 @@ from panels.export_dialog import ExportDialog
 from panels.export_strip import ExportStrip
 from panels.recording_light import RecordingLight
 from panels.style import Tag
-from tests.bookmarks_session import Hand, button
-from tests.camera_map_session import METRICS, box, name_of, open_window
+from tests.hand import Hand
 from tests.scenes import write_scene
 from tests.swaying_policy import SwayingPolicy
+from tests.widgets import METRICS, box, button, name_of, open_window
 from tests.window_session import Folder
 from viewer_app.commands import Command, Fork, SetStops, Step
 from viewer_app.exporting import VideoExporter
@@ -174,7 +174,7 @@ class Bench:
         for _ in range(4):
             self.hand.press_item(item)
             hold = ("keydown", "ctrl", "sleep", "0.2", "key", "a", "sleep", "0.2", "keyup", "ctrl", "sleep", "0.1")
-            self.hand._do(*hold)
+            self.hand.do(*hold)
             self.hand.type(text, "Tab")
             if dpg.get_value(item) == text:
                 break

@@ -18,6 +18,7 @@ from panels.actions import ExportPlot, Request
 from panels.joints import JointsPanel
 from panels.style import Metrics, apply_theme, load_font
 from tests.test_panels import Blindfolded, long_trace
+from tests.widgets import use
 from viewer_app.commands import Step
 from viewer_app.engine import Engine
 from viewer_app.insight import EnsembleInsight, EpisodeInsight, MomentInsight
@@ -97,19 +98,6 @@ def with_insights(frame: Frame, said: Float32Array) -> Frame:
     tracking = tuple(tracking_of(angles[:, joint], states[:, joint]) for joint in range(scene.n_action))
     episode = EpisodeInsight(trace, frame.length, smoothness_of(angles, tips, []), (), tracking, ())
     return replace(frame, moment=moment, episode=episode)
-
-
-def use(label: str = "", kind: str = "", value: object = None) -> None:
-    """Do what using a widget does, given its label or its kind, and what it is set to."""
-    item = next(
-        item
-        for item in dpg.get_all_items()
-        if (label and dpg.get_item_label(item) == label) or (kind and dpg.get_item_type(item).endswith(kind))
-    )
-    given = (item, value, dpg.get_item_user_data(item))
-    callback = dpg.get_item_callback(item)
-    assert callback is not None
-    callback(*given[: callback.__code__.co_argcount - hasattr(callback, "__self__")])
 
 
 def laid_out(panel: JointsPanel) -> dict[str, list[int]]:
@@ -194,7 +182,7 @@ def main() -> None:
     use("━ B")
     render(panel, known[-1].frame)
     hidden = before - len(drawn())
-    use(kind="mvCombo", value="normalised")
+    use(kind="Combo", value="normalised")
     use("Picture (PNG)")
     use("Numbers of the whole trace (CSV)")
     exports = [[each.plot, each.suffix, each.unit] for each in sent if isinstance(each, ExportPlot)]

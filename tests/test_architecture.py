@@ -18,7 +18,7 @@ ROOMS = ("viewer_app", "panels", "policies", "recordings")
 
 # A module may import those of earlier rungs, never of its own rung or a later one.
 LADDER = (
-    ("types", "robot_parts", "gym_nexus", "summary", "memory", "camera_names"),
+    ("types", "robot_parts", "gym_nexus", "summary", "memory", "camera_names", "toml_text"),
     (
         "scene_draft",
         "site_wrapper",
@@ -29,14 +29,15 @@ LADDER = (
         "channels",
         "movable",
         "xray",
+        "wrapped_policy",
     ),
     ("gym_lerobot", "gym_seen"),
     ("gym_environment",),
     ("gym_looks",),
-    ("gym_scene", "gym_whole"),
+    ("gym_scene", "gym_whole", "scene_spec"),
     ("scene", "pairs", "chunking", "blinding", "smoothness", "lettering", "coverage"),
-    ("trace", "joint_units", "demonstration", "placing"),
-    ("tracking", "detectors", "questions", "gym_moments", "start_positions"),
+    ("trace", "mends", "joint_units", "demonstration", "placing"),
+    ("tracking", "conversion", "detectors", "questions", "gym_moments", "start_positions"),
     ("insight", "breakpoints", "gym_recall"),
     ("commands", "view"),
     ("inverse_kinematics",),
@@ -78,9 +79,9 @@ LADDER = (
 RUNG = {noun: rung for rung, nouns in enumerate(LADDER) for noun in nouns}
 
 PANELS_MAY_READ = {
-    *("types", "channels", "scene", "chunking", "blinding", "trace", "commands", "view"),
+    *("types", "channels", "scene", "scene_spec", "chunking", "blinding", "trace", "commands", "view"),
     *("questions", "insight", "breakpoints", "detectors", "smoothness", "tracking", "joint_units"),
-    *("camera_names", "camera_map", "tiles", "video_order", "xray", "doctor", "mending"),
+    *("camera_names", "camera_map", "tiles", "video_order", "xray", "doctor", "mends"),
 }
 
 # What each outside package may be imported by. Folders, or the beginnings of files' names.

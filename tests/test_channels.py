@@ -43,7 +43,8 @@ from viewer_app.measures import write_measures
 from viewer_app.questions import Ablation, Ensemble
 from viewer_app.ranges import ranges_of
 from viewer_app.replay import joint_replay, physics_replay
-from viewer_app.scene import ActionSpec, Scene, StateSpec
+from viewer_app.scene import Scene
+from viewer_app.scene_spec import ActionSpec, StateSpec
 from viewer_app.strips import Joints
 from viewer_app.tiling import GROUND, Moment
 from viewer_app.trace import Trace

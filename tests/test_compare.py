@@ -302,9 +302,9 @@ def test_compare(
     loaded: list[str] = []
     load = policies.load.load
 
-    def counted(source: str, *others: object) -> Policy:
+    def counted(source: str, *others: object, **more: object) -> Policy:
         loaded.append(source)
-        return load(source, *others)  # type: ignore[arg-type]
+        return load(source, *others, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(policies.load, "load", counted)
     scene = write_scene(tmp_path / "scene", SPEC.replace("max_steps = 60", "max_steps = 25"))

@@ -54,8 +54,8 @@ def wave(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Wave:
     """What every command loads in place of a checkpoint: a policy whose answers are known in closed form."""
     policy = Wave(scene)
 
-    def load(source: str, device: str) -> Policy:
-        assert (source, device) == ("a-checkpoint", "cpu")
+    def load(source: str, device: str, statistics: str = "") -> Policy:
+        assert (source, device, statistics) == ("a-checkpoint", "cpu", "")
         return policy
 
     for module in ("run_command", "teacher_command", "dataset_command"):

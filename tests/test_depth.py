@@ -17,7 +17,8 @@ from viewer_app.blinding import Blind, BlindSetting, blind
 from viewer_app.commands import SetStops, Step
 from viewer_app.headless import open_engine
 from viewer_app.render import PolicyCameras, Shot, Viewport, depth_picture
-from viewer_app.scene import Scene, SceneError
+from viewer_app.scene import Scene
+from viewer_app.scene_spec import SceneError
 from viewer_app.tiles import lay_out, tile_names
 from viewer_app.tiling import Composer, Moment
 from viewer_app.trace import Trace

@@ -36,7 +36,8 @@ from viewer_app.overlays import Legend, Marker, Polyline, Sight, build
 from viewer_app.paths import Paths
 from viewer_app.questions import Answers
 from viewer_app.rollout import Rollout
-from viewer_app.scene import BUILT_IN, ActionSpec, Scene, SceneError, StateSpec
+from viewer_app.scene import BUILT_IN, Scene
+from viewer_app.scene_spec import ActionSpec, SceneError, StateSpec
 from viewer_app.trace import Trace
 from viewer_app.types import Float32Array, FloatArray, Observation, WhiskersError
 from viewer_app.view import OverlayChoice, Snippet
@@ -614,7 +615,8 @@ def test_scenes_of_joints_do_not_pay() -> None:
     ask = """
 import sys
 from dataclasses import replace
-from viewer_app.scene import ActionSpec, Scene, StateSpec
+from viewer_app.scene import Scene
+from viewer_app.scene_spec import ActionSpec, StateSpec
 from viewer_app.world import MujocoWorld
 joints = Scene.load("so101")
 spec = replace(joints.spec, action=ActionSpec("end_effector"), state=StateSpec("end_effector"))

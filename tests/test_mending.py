@@ -16,7 +16,8 @@ from tests.synthetic import Wave
 from viewer_app.chunking import TemporalEnsemble
 from viewer_app.commands import SetChunking, Step
 from viewer_app.headless import open_engine
-from viewer_app.mending import Mends, mended, parse_joints, parse_units
+from viewer_app.mending import mended
+from viewer_app.mends import Mends, parse_joints, parse_units
 from viewer_app.scene import Scene
 from viewer_app.types import ActionChunk, Float32Array, Observation, Scale, Want, WhiskersError, XRayRow
 

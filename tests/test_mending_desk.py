@@ -17,7 +17,7 @@ from viewer_app.doctor.finding import Cure, Finding, mending
 from viewer_app.gui.contracts import LaneStart, PolicyLoading, Session
 from viewer_app.gui.desk import Desk
 from viewer_app.headless import open_lanes
-from viewer_app.mending import Mends
+from viewer_app.mends import Mends
 from viewer_app.scene import Scene
 from viewer_app.types import PolicyInfo
 from viewer_app.view import Focus

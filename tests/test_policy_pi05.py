@@ -54,8 +54,8 @@ def test_names_of_openpi_are_refused(folder: Path) -> None:
         load(str(folder))
 
 
-def test_relative_actions_are_refused_wherever_they_are_said(folder: Path) -> None:
-    """Where only a processor, and not the configuration, makes actions relative to the state, it is noticed."""
+def test_files_that_disagree_on_relative_actions_are_refused(folder: Path) -> None:
+    """Where only the preprocessor makes actions relative to the state, it is noticed."""
 
     def enable(pipeline: dict[str, object]) -> None:
         steps = pipeline["steps"]
@@ -64,5 +64,5 @@ def test_relative_actions_are_refused_wherever_they_are_said(folder: Path) -> No
         relative["config"]["enabled"] = True
 
     edit_json(folder / "policy_preprocessor.json", enable)
-    with pytest.raises(WhiskersError, match=r"relative to the state \(relative_actions_processor of policy_pre"):
+    with pytest.raises(WhiskersError, match="some say that actions are relative to the state, and the others do not"):
         load(str(folder))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tests.scenes import MODEL, SPEC, write_scene
-from viewer_app.scene import Scene, SceneError
+from viewer_app.scene import Scene
+from viewer_app.scene_spec import SceneError
 
 pytestmark = pytest.mark.core
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from viewer_app.scene import TaskSpec
+from viewer_app.scene_spec import TaskSpec
 from viewer_app.task import OUTCOMES, PHASES, Measured, Progress, advance, begin
 
 pytestmark = pytest.mark.core

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from viewer_app.headless import ask, open_engine
 from viewer_app.questions import XRay
 from viewer_app.scene import Scene
 from viewer_app.types import ActionChunk, Observation, Policy, Want, XRayRow
-from viewer_app.xray import mark, marks_in
+from viewer_app.xray import mark
 
 XRAY = Want(xray=True)
 SANE = {"observation.state": ([0.0] * 6, [40.0] * 6)}
@@ -59,6 +59,11 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Po
 
 def asked(policy: Policy, observation: Observation, want: Want = XRAY) -> ActionChunk:
     return policy.predict([observation] * policy.info.n_obs_steps, 0, 7, want)
+
+
+def marks_in(rows: Sequence[XRayRow]) -> list[tuple[XRayRow, str]]:
+    """The rows with something suspicious about them, and what that is."""
+    return [(row, words) for row in rows if (words := mark(row))]
 
 
 def figures_of(row: XRayRow) -> tuple[float, float]:

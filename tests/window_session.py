@@ -23,7 +23,7 @@ from viewer_app.exporting import VideoExporter
 from viewer_app.gui import Complain, Files, LaneStart, LoadProgress, PolicyLoading, Session, run
 from viewer_app.gui.contracts import Examination
 from viewer_app.headless import open_lanes
-from viewer_app.mending import Mends
+from viewer_app.mends import Mends
 from viewer_app.scene import Scene
 from viewer_app.types import ActionChunk, CallProgress, Observation, Policy, PolicyInfo, Positions, Want, WhiskersError
 from viewer_app.view import Frame, View

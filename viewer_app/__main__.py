@@ -17,7 +17,7 @@ from viewer_app.types import WhiskersError
 
 if TYPE_CHECKING:
     from viewer_app.gui.contracts import Session
-    from viewer_app.mending import Mends
+    from viewer_app.mends import Mends
     from viewer_app.scene import Scene
     from viewer_app.wiring import SessionFiles
 
@@ -150,7 +150,7 @@ def _view_session(
 
 def _mends(choice: Demo | View, scene: Scene) -> Mends:
     """What the command line mends of the checkpoint."""
-    from viewer_app.mending import Mends
+    from viewer_app.mends import Mends
 
     if isinstance(choice, Demo) or not (choice.units or choice.joint or choice.statistics):
         return Mends()

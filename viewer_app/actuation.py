@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Protocol
 import mujoco
 import numpy as np
 
-from viewer_app.scene import Scene, SceneError
+from viewer_app.robot_parts import chain
+from viewer_app.scene import Scene
+from viewer_app.scene_spec import SceneError
 from viewer_app.types import Float32Array, FloatArray, WhiskersError, frozen
 
 if TYPE_CHECKING:
@@ -318,9 +320,7 @@ def _matrix(quaternion: FloatArray) -> FloatArray:
 def _joints_that_move(model: mujoco.MjModel, site: int) -> set[int]:
     """Numbers of the joints between the world and a site."""
     joints: set[int] = set()
-    body = int(model.site_bodyid[site])
-    while body:
+    for body in chain(model, int(model.site_bodyid[site])):
         first = int(model.body_jntadr[body])
         joints |= set(range(first, first + int(model.body_jntnum[body])))
-        body = int(model.body_parentid[body])
     return joints

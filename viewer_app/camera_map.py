@@ -11,17 +11,15 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from viewer_app.camera_names import CameraMapping
-from viewer_app.scene import CameraSpec, Scene
+from viewer_app.scene import Scene
+from viewer_app.scene_spec import CameraSpec
 from viewer_app.types import (
     ActionChunk,
-    CallProgress,
-    Float32Array,
     ImageArray,
     Observation,
     Policy,
@@ -30,6 +28,7 @@ from viewer_app.types import (
     WhiskersError,
     frozen,
 )
+from viewer_app.wrapped_policy import WrappedPolicy
 
 NOTHING = "none"
 """How `--camera` writes that a camera is shown nothing."""
@@ -38,19 +37,12 @@ _SAME_ASPECT = 0.01
 """Pictures whose width over height differs by less than this share are not called stretched."""
 
 
-@runtime_checkable
-class _TellsProgress(Protocol):
-    """A policy that says how far its call is, as `policies.process.PolicyProcess` does."""
-
-    @property
-    def call(self) -> CallProgress | None: ...
-
-
-class MappedPolicy:
-    """A policy that is shown a scene's cameras as those that it was trained on. Satisfies `viewer_app.types.Policy`.
+class MappedPolicy(WrappedPolicy):
+    """A policy that is shown a scene's cameras as those that it was trained on.
 
     Pictures are renamed, and resized where the checkpoint reads another size. Blinding comes before and by the scene's
-    names, so a blinded camera is blind here too.
+    names, so a blinded camera is blind here too. Its information has the scene's cameras and their sizes, and a digest
+    that depends on the mapping.
     """
 
     def __init__(self, policy: Policy, mapping: CameraMapping, scene: Scene) -> None:
@@ -64,23 +56,11 @@ class MappedPolicy:
             WhiskersError: If a camera is missing in the mapping, or the mapping names one that there is not.
         """
         check_mapping(mapping, policy.info, scene)
-        self._policy = policy
-        self._progress = policy if isinstance(policy, _TellsProgress) else None
         self._mapping = MappingProxyType({name: mapping[name] for name in policy.info.cameras})
-        self._info = _mapped(policy.info, self._mapping, scene)
+        super().__init__(policy, _mapped(policy.info, self._mapping, scene))
         self._blank = {
             name: frozen(_blank(policy.info, name)) for name, camera in self._mapping.items() if camera is None
         }
-
-    @property
-    def info(self) -> PolicyInfo:
-        """The policy's own, with the scene's cameras and their sizes, and a digest that depends on the mapping."""
-        return self._info
-
-    @property
-    def call(self) -> CallProgress | None:
-        """How far the call in progress is, from any thread; None without one, or where the policy does not tell."""
-        return self._progress.call if self._progress is not None else None
 
     def predict(self, observations: Sequence[Observation], start: int, seed: int, want: Want) -> ActionChunk:
         """See `viewer_app.types.Policy`. Attention is told by the scene's names of the cameras.
@@ -90,10 +70,6 @@ class MappedPolicy:
         """
         chunk = self._policy.predict([self._as_trained(each) for each in observations], start, seed, want)
         return replace(chunk, extras=self._by_scene_names(chunk.extras))
-
-    def ensemble_weights(self, coefficient: float) -> Float32Array:
-        """See `viewer_app.types.Policy`."""
-        return self._policy.ensemble_weights(coefficient)
 
     def _as_trained(self, observation: Observation) -> Observation:
         """What the checkpoint takes for this observation: its own cameras and no others."""

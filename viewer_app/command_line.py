@@ -35,7 +35,7 @@ class Demo:
     policy: str = "demo:act"
     """Checkpoint that drives: a folder, a hub id, or a demo's name."""
     scene: str = "so101"
-    """Built-in scene, or the path of a scene's text file."""
+    """Built-in scene, path of a scene's text file, or gym:ID, an environment."""
     seed: int = 1000
     """Of the first episode."""
     headless: bool = False
@@ -54,7 +54,7 @@ class View:
     """A folder, a hub id or demo:act; or a recording (a folder or a zip file), which needs no checkpoint; or a
     LeRobotDataset (a folder, or a hub id with --episode), replayed in the scene."""
     scene: str = "so101"
-    """Built-in scene, or the path of a scene's text file. A recording brings its own."""
+    """Built-in scene, path of a scene's text file, or gym:ID, an environment. A recording brings its own."""
     seed: int | None = None
     """Of the first episode. Of a dataset's episode: where the objects are put, which a dataset does not say; by default
     those of the dataset where Whiskers wrote it. 0 otherwise."""
@@ -90,7 +90,7 @@ class Run:
     checkpoint: Checkpoint
     """A folder, a hub id or demo:act."""
     scene: str = "so101"
-    """Built-in scene, or the path of a scene's text file."""
+    """Built-in scene, path of a scene's text file, or gym:ID, an environment."""
     episodes: int = 10
     """How many."""
     seed: int = 1000
@@ -165,7 +165,7 @@ class Compare:
     ]
     """Two or more: a checkpoint each, or one checkpoint with other settings. All are compared with the first."""
     scene: str = "so101"
-    """Built-in scene, or the path of a scene's text file."""
+    """Built-in scene, path of a scene's text file, or gym:ID, an environment."""
     seed: int = 1000
     """Of the first episode; with --episodes the following ones count up."""
     start: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -266,7 +266,7 @@ class Doctor:
     checkpoint: Checkpoint
     """A folder, a hub id or demo:act."""
     scene: str | None = None
-    """Built-in scene, or the path of a scene's text file. Without it the checkpoint is looked at by itself."""
+    """As for `view`. Without it the checkpoint is looked at by itself."""
     no_load: bool = False
     """Read the files only: no weight is loaded and nothing is tried."""
     cameras: Cameras = ()

@@ -11,7 +11,7 @@ import numpy as np
 from policies.examine import examine
 from policies.progress import ignore
 from policies.source import find_folder
-from policies.statistics import read_given
+from policies.statistics import IMAGENET, read_given
 from viewer_app.camera_map import MappedPolicy, parse_mapping
 from viewer_app.camera_names import CameraMapping, suggest
 from viewer_app.doctor.contract import check_contract
@@ -24,7 +24,8 @@ from viewer_app.doctor.trial import WorldTrial, check_loaded, check_pictures, ch
 from viewer_app.doctor.units import check_units
 from viewer_app.doctor_trial import try_policy, try_world
 from viewer_app.fit import check_fit
-from viewer_app.mending import Mends, mended, parse_joints, parse_units
+from viewer_app.mending import mended
+from viewer_app.mends import Mends, parse_joints, parse_units
 from viewer_app.scene import Scene
 from viewer_app.types import FloatArray, Policy, PolicyInfo, WhiskersError, World, XRayRow
 from viewer_app.world import MujocoWorld
@@ -47,8 +48,6 @@ _OF_STATISTICS = frozenset(
     }
 )
 """What the statistics of the training dataset mend, where they are on this disk."""
-_IMAGENET = (0.485, 0.456, 0.406)
-"""The mean colour of ImageNet, which LeRobot puts in place of a dataset's own."""
 
 Load = Callable[[str, str, str], Policy]
 """(checkpoint, device, statistics) to the policy."""
@@ -228,7 +227,9 @@ def _findings_of_trial(
 def _training_colours(info: PolicyInfo) -> Mapping[str, FloatArray]:
     """The checkpoint's camera to its mean colour in training, where that is not ImageNet's."""
     means = {name: np.array(mean) for name, mean in info.camera_mean.items()}
-    return MappingProxyType({name: mean for name, mean in means.items() if not np.allclose(mean, _IMAGENET, atol=1e-3)})
+    return MappingProxyType(
+        {name: mean for name, mean in means.items() if not np.allclose(mean, IMAGENET["mean"], atol=1e-3)}
+    )
 
 
 def _untried(why: str) -> Diagnosis:

@@ -8,8 +8,9 @@ from dataclasses import asdict
 
 from viewer_app.command_line import Doctor
 from viewer_app.diagnosis import Diagnosis, Wishes, diagnose, look_at_files, parse_mends
-from viewer_app.doctor.finding import Finding, as_text, can_work, in_order
-from viewer_app.scene import Scene, SceneError
+from viewer_app.doctor.finding import Finding, as_text, can_work, counted, in_order, to_plain
+from viewer_app.scene import Scene
+from viewer_app.scene_spec import SceneError
 from viewer_app.terminal import load_policy, tell
 from viewer_app.types import WhiskersError, XRayRow
 from viewer_app.xray import PARTS, figures, is_told, mark, named
@@ -30,7 +31,7 @@ def doctor(choice: Doctor) -> int:
     findings = in_order(diagnosis.findings)
     ok = can_work(findings)
     if choice.json:
-        plain: dict[str, object] = {"ok": ok, "findings": [each.to_plain() for each in findings]}
+        plain = to_plain(findings)
         if choice.xray:
             plain["xray"] = [{**_plain(row), "mark": mark(row)} for row in diagnosis.xray]
         tell(json.dumps(plain))
@@ -39,15 +40,10 @@ def doctor(choice: Doctor) -> int:
         tell(as_text(findings))
     if choice.xray:
         tell(_table(diagnosis.xray))
-    errors, warnings = (sum(each.severity == severity for each in findings) for severity in ("error", "warning"))
     verdict = "can work" if ok else "cannot work so"
     pair = f"{choice.checkpoint} and scene {choice.scene}" if choice.scene else choice.checkpoint
-    tell(f"{pair}: {verdict} ({_count(errors, 'error')}, {_count(warnings, 'warning')})")
+    tell(f"{pair}: {verdict} ({counted(findings)})")
     return _OK if ok else _FOUND_PROBLEMS
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def examined(choice: Doctor) -> Diagnosis:

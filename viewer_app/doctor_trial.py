@@ -33,7 +33,7 @@ def try_world(scene: Scene, world: World) -> WorldTrial:
     no joint targets, nothing is asked of it but to stay as it is."""
     world.reset(0)
     fresh, home = world.snapshot(), world.readings().state
-    still = home if scene.commands_joints else _nothing(scene)
+    still = home if scene.commands_joints else next_to_nothing(scene)
     held, answers, follows, complaint, won = None, None, None, "", []
     try:
         held = _after_holding(world, 0, still)
@@ -63,7 +63,7 @@ def try_world(scene: Scene, world: World) -> WorldTrial:
     )
 
 
-def _nothing(scene: Scene) -> Float32Array:
+def next_to_nothing(scene: Scene) -> Float32Array:
     """The action next to 0 that an environment takes: no change, where actions are changes. Shape (n,)."""
     low, high = scene.actions.reach
     return np.clip(np.zeros(scene.n_action, np.float32), low, high)
@@ -77,14 +77,9 @@ def _after_holding(world: World, seed: int, action: Float32Array) -> Float32Arra
     return frozen(world.readings().state)
 
 
-def _ends(scene: Scene) -> FloatArray:
-    """Lower and upper end of each joint's range. Scene units. Shape (2, n)."""
-    return np.asarray(scene.to_scene_units(scene.joint_range.T), np.float64)
-
-
 def _answers(scene: Scene, world: World, home: Float32Array) -> FloatArray:
     """See `WorldTrial.answers`. Each joint is told to go `_SHIFT` of its range to the side where it has more room."""
-    low, high = _ends(scene)
+    low, high = scene.joint_ends.astype(np.float64)
     span = np.where(high != low, high - low, 1.0)  # (n,), negative where an axis is turned round by its unit
     still = _after_holding(world, 0, home)
     found = np.zeros((len(home), len(home)))
@@ -99,7 +94,7 @@ def _answers(scene: Scene, world: World, home: Float32Array) -> FloatArray:
 
 def _follows(scene: Scene, world: World, home: Float32Array) -> FloatArray:
     """See `WorldTrial.follows`. Each joint sways at a rate of its own about where it can, with a phase drawn."""
-    low, high = _ends(scene)
+    low, high = scene.joint_ends.astype(np.float64)
     span = np.where(high != low, high - low, 1.0)
     n = len(home)
     rng = np.random.default_rng(0)
@@ -180,7 +175,7 @@ def _changed(scene: Scene, policy: Policy, seen: Observation) -> Mapping[str, Ob
     }
     if policy.info.n_state:
         if scene.spec.state.kind == "joints":
-            low, high = scene.to_scene_units(scene.joint_range.T)
+            low, high = scene.joint_ends
             shift = np.float32(_SHIFT) * np.abs(high - low)
         else:
             # Of what else a state may be nobody says how wide it is.

@@ -26,7 +26,7 @@ class Source:
     turned: bool = False
     """Whether the environment turns it by 180 degrees."""
     free: tuple[float, ...] = ()
-    """Where a camera is that is none of the model's, as in `scene.CameraSpec`."""
+    """Where a camera is that is none of the model's, as in `scene_spec.CameraSpec`."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ the scene says so; otherwise, that the environment makes of it what it will.
 from __future__ import annotations
 
 import atexit
-import json
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -27,7 +26,8 @@ from viewer_app.gym_names import (
     state_names,
 )
 from viewer_app.gym_packages import GymError
-from viewer_app.robot_parts import end_effector, is_servo
+from viewer_app.robot_parts import actuator_name, end_effector, is_servo
+from viewer_app.toml_text import quoted
 from viewer_app.types import Float32Array, FloatArray
 
 COMPILED = "compiled"
@@ -193,18 +193,18 @@ def _text(environment: Environment, targets: list[_Target] | None) -> str:
     lines = [
         "# Written by Whiskers from what it found in the environment. Joints are in MuJoCo's own units [rad or m], but",
         "# for those with a scale: there the joint's target is value * scale + offset.",
-        f"name = {json.dumps('gym:' + name)}",
-        f"environment = {json.dumps(name)}",
+        f"name = {quoted('gym:' + name)}",
+        f"environment = {quoted(name)}",
         'model = "model.xml"',
-        f"prompt = {json.dumps(environment.prompt)}",
+        f"prompt = {quoted(environment.prompt)}",
         f"control_hz = {_plain(1.0 / environment.control_dt)!r}",
-        f"end_effector_site = {json.dumps(site)}",
+        f"end_effector_site = {quoted(site)}",
         # The model's own centre may be far from what happens.
         f"look_at = {_beginning(environment, site)}",
         f"\n[task]\nmax_steps = {environment.max_steps}",
     ]
     if looks := find_looks(environment):
-        lines.insert(lines.index('model = "model.xml"') + 1, f"looks = {json.dumps(looks)}")
+        lines.insert(lines.index('model = "model.xml"') + 1, f"looks = {quoted(looks)}")
     if targets is None:
         lines += _own_action(environment)
     lines += _state(environment, joints)
@@ -212,8 +212,8 @@ def _text(environment: Environment, targets: list[_Target] | None) -> str:
         joint = model.joint(target.joint).name
         if not joint:
             raise GymError(f"Environment {name}: joint {target.joint} of its model has no name.")
-        lines.append(f'\n[[joints]]\nname = {json.dumps(joint)}\nunit = "radians"')
-        lines.append(f"actuator = {json.dumps(model.actuator(target.actuator).name or f'#{target.actuator}')}")
+        lines.append(f'\n[[joints]]\nname = {quoted(joint)}\nunit = "radians"')
+        lines.append(f"actuator = {quoted(actuator_name(model, target.actuator))}")
         scale, offset = _plain(target.scale), _plain(target.offset)
         if (scale, offset) != (1.0, 0.0):
             lines.append(f"scale = {scale!r}\noffset = {offset!r}")
@@ -223,7 +223,7 @@ def _text(environment: Environment, targets: list[_Target] | None) -> str:
 def _own_action(environment: Environment) -> list[str]:
     """What the text file says of an action that the environment makes something of."""
     names = action_names(environment.inner, environment.n_action)
-    lines = [f'\n[action]\nkind = "environment"\nnames = {json.dumps(names)}']
+    lines = [f'\n[action]\nkind = "environment"\nnames = {quoted(names)}']
     low, high = environment.action_bounds
     if np.isfinite(low).all() and np.isfinite(high).all():
         lines.append(f"low = {[float(each) for each in low]}\nhigh = {[float(each) for each in high]}")
@@ -235,9 +235,9 @@ def _state(environment: Environment, joints: list[_Target]) -> list[str]:
     inner, lines = environment.inner, []
     if not joints or not _are_observed(environment, joints):
         names = state_names(inner, environment.n_state)
-        lines.append(f'kind = "environment"\nnames = {json.dumps(names)}')
+        lines.append(f'kind = "environment"\nnames = {quoted(names)}')
     if around := environment_state_names(inner, environment.n_environment_state):
-        lines.append(f"environment = {json.dumps(around)}")
+        lines.append(f"environment = {quoted(around)}")
     return ["\n[state]", *lines] if lines else []
 
 
@@ -251,11 +251,11 @@ def _cameras(environment: Environment) -> list[str]:
     lines = []
     for name, source in (observed or {name: Source(name) for name in names}).items():
         height, width = pictures.get(name, next(iter(pictures.values()), _PICTURE))
-        lines.append(f"\n[cameras.{json.dumps(name)}]\nwidth = {width}\nheight = {height}")
+        lines.append(f"\n[cameras.{quoted(name)}]\nwidth = {width}\nheight = {height}")
         if source.free:
             lines.append(f"free = {list(source.free)}")
         elif source.camera != name:
-            lines.append(f"camera = {json.dumps(source.camera)}")
+            lines.append(f"camera = {quoted(source.camera)}")
         if source.turned:
             lines.append("turned = true")
     return lines or ["\n[cameras]"]

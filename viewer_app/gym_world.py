@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 
 import mujoco
 import numpy as np
@@ -29,7 +28,7 @@ from viewer_app.types import (
     Readings,
     WhiskersError,
 )
-from viewer_app.world import Pictures
+from viewer_app.world import Pictures, pictures_by
 
 _OUTCOMES = ("", "success", "timeout", "ended")
 """`ended`: the environment ended the episode, and not by success."""
@@ -172,11 +171,7 @@ class GymWorld:
 
     def picture(self, snapshot: FloatArray, cameras: Sequence[str]) -> Mapping[str, ImageArray]:
         """What the cameras showed in the world of `snapshot`."""
-        if not cameras:
-            return MappingProxyType({})
-        if self._pictures is None:
-            raise WhiskersError("This world was made without a renderer, so its cameras show nothing.")
-        return self._pictures.pictures(snapshot, cameras)
+        return pictures_by(self._pictures, snapshot, cameras)
 
     def snapshot(self) -> FloatArray:
         """Progress, much as `task.Progress` has it, then MuJoCo's integration state. All else is remembered under these

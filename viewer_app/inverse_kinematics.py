@@ -20,6 +20,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from viewer_app.robot_parts import chain
 from viewer_app.scene import Scene
 from viewer_app.types import FloatArray
 
@@ -250,9 +251,7 @@ def _misses(found: Solution) -> bool:
 def _dofs_that_move(model: mujoco.MjModel, site: int) -> list[int]:
     """The degrees of freedom between the world and a site."""
     dofs: list[int] = []
-    body = int(model.site_bodyid[site])
-    while body:
+    for body in chain(model, int(model.site_bodyid[site])):
         first = int(model.body_dofadr[body])
         dofs += range(first, first + int(model.body_dofnum[body]))
-        body = int(model.body_parentid[body])
     return dofs

@@ -19,7 +19,8 @@ from viewer_app.overlays import Legend, Polyline, Primitive, Sight, build
 from viewer_app.paths import Paths
 from viewer_app.questions import Answers
 from viewer_app.raster import Box, Lens, ReadDepth, draw, lines_near
-from viewer_app.scene import CameraSpec, Scene
+from viewer_app.scene import Scene
+from viewer_app.scene_spec import CameraSpec
 from viewer_app.seen import seen_at
 from viewer_app.snapshots import dress
 from viewer_app.trace import Trace

@@ -11,7 +11,8 @@ import numpy as np
 from viewer_app.doctor.finding import Finding, Severity
 from viewer_app.doctor.trial import HOLD_STEPS, check_world
 from viewer_app.robot_parts import actuator_name, chain, why_no_servo
-from viewer_app.scene import Scene, SceneError, UnreadableSceneError, read_spec
+from viewer_app.scene import Scene
+from viewer_app.scene_spec import SceneError, UnreadableSceneError, read_spec
 from viewer_app.scene_trial import SceneTrial, Thing, try_scene
 from viewer_app.types import FloatArray, WhiskersError
 

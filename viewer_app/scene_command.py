@@ -10,7 +10,7 @@ from pathlib import Path
 import mujoco
 
 from viewer_app.command_line import SceneCheck, SceneNew
-from viewer_app.doctor.finding import Finding, as_text, can_work, in_order
+from viewer_app.doctor.finding import Finding, as_text, can_work, counted, in_order, to_plain
 from viewer_app.scene import scene_path
 from viewer_app.scene_check import check_scene
 from viewer_app.scene_draft import Draft, draft
@@ -51,7 +51,7 @@ def new_scene(choice: SceneNew) -> int:
     findings = in_order(check_scene(text_file))
     if choice.json:
         found = {"scene": str(text_file), "model": str(model_file), **_plain(drafted)}
-        tell(json.dumps({**found, **_report(findings)}))
+        tell(json.dumps({**found, **to_plain(findings)}))
     else:
         _tell_draft(drafted, text_file, wrapper)
         _tell_findings(findings, str(text_file))
@@ -84,22 +84,17 @@ def check(choice: SceneCheck) -> int:
     """
     findings = in_order(check_scene(scene_path(choice.scene)))
     if choice.json:
-        tell(json.dumps(_report(findings)))
+        tell(json.dumps(to_plain(findings)))
     else:
         _tell_findings(findings, choice.scene)
     return _OK if can_work(findings) else _FOUND_PROBLEMS
 
 
-def _report(findings: Sequence[Finding]) -> Mapping[str, object]:
-    return {"ok": can_work(findings), "findings": [each.to_plain() for each in findings]}
-
-
 def _tell_findings(findings: Sequence[Finding], title: str) -> None:
-    errors, warnings = (sum(each.severity == severity for each in findings) for severity in ("error", "warning"))
     if findings:
         tell(as_text(findings))
     verdict = "can be used" if can_work(findings) else "cannot be used so"
-    tell(f"scene {title}: {verdict} ({_count(errors, 'error')}, {_count(warnings, 'warning')})")
+    tell(f"scene {title}: {verdict} ({counted(findings)})")
 
 
 def _tell_draft(drafted: Draft, text_file: Path, wrapper: Wrapper | None) -> None:
@@ -120,10 +115,6 @@ def _plain(drafted: Draft) -> Mapping[str, object]:
         "cameras": list(drafted.cameras),
         "left_out": list(drafted.left_out),
     }
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _read_model(path: Path) -> mujoco.MjModel:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +11,7 @@ import mujoco
 import numpy as np
 
 from viewer_app.robot_parts import actuator_name, chain, end_effectors, free_bodies, why_no_servo
+from viewer_app.toml_text import quoted
 from viewer_app.types import FloatArray, WhiskersError
 
 PICTURE = (640, 480)
@@ -150,13 +150,13 @@ def _undriven(model: mujoco.MjModel, driven: Sequence[_Driven]) -> Iterator[str]
 def _head(model: mujoco.MjModel, file: str, name: str, sites: Sequence[str], left_out: Sequence[str], key: int) -> str:
     best, *others = control_rates(float(model.opt.timestep))
     keys = [model.key(i).name or f"#{i}" for i in range(model.nkey)]
-    home = f"home_keyframe = {_quoted(keys[max(key, 0)] if keys else 'NAME')}"
+    home = f"home_keyframe = {quoted(keys[max(key, 0)] if keys else 'NAME')}"
     lines = [
         "# Drafted by `whiskers scene new` from the model. What was guessed says so: correct it, then run",
         "# `whiskers scene check` on this file. docs/scenes.md describes every field. Lengths are in metres.",
         "",
-        f"name = {_quoted(name)}",
-        f"model = {_quoted(file)}",
+        f"name = {quoted(name)}",
+        f"model = {quoted(file)}",
         'prompt = ""  # what a policy that reads text is told',
         "",
         "# How often an action is applied; a whole number of physics steps each. It must be the fps of the dataset",
@@ -165,7 +165,7 @@ def _head(model: mujoco.MjModel, file: str, name: str, sites: Sequence[str], lef
         "",
         "# Where whiskers start: the point between the finger pads. Guessed by name and place; other sites that the",
         f"# joints carry, the likeliest first: {_listed(sites[1:]) or 'none'}",
-        f"end_effector_site = {_quoted(sites[0])}",
+        f"end_effector_site = {quoted(sites[0])}",
         "",
         "# What a reset starts from; left out, it is the model's own initial state. Keyframes in the model: "
         f"{_listed(keys) or 'none'}",
@@ -200,9 +200,9 @@ def _joints(model: mujoco.MjModel, driven: Sequence[_Driven]) -> str:
         lines += [
             "",
             "[[joints]]",
-            f"name = {_quoted(joint)}",
-            f"actuator = {_quoted(actuator)}",
-            f"unit = {_quoted('radians' if slides else 'degrees')}{_range_words(model, each.joint, slides)}",
+            f"name = {quoted(joint)}",
+            f"actuator = {quoted(actuator)}",
+            f"unit = {quoted('radians' if slides else 'degrees')}{_range_words(model, each.joint, slides)}",
         ]
     return "\n".join(lines)
 
@@ -247,7 +247,7 @@ def _spawn(model: mujoco.MjModel, driven: Sequence[_Driven], key: int) -> str:
         position = [round(float(each), 4) + 0.0 for each in at_home[start : start + 3]]
         lines += [
             "# [[spawn]]",
-            f"# body = {_quoted(model.body(body).name)}",
+            f"# body = {quoted(model.body(body).name)}",
             f"# position = {position}       # centre [m]",
             "# half_range = [0.05, 0.05, 0.0]     # uniform, plus and minus [m]",
             "# yaw_degrees = [-180.0, 180.0]      # uniform",
@@ -280,9 +280,9 @@ def _task(model: mujoco.MjModel, driven: Sequence[_Driven], site: str) -> str:
         "max_steps = 400",
         "# To count picking an object up and putting it into or onto another, write instead of the rule:",
         '# rule = "pick_and_place"',
-        f"# object = {_quoted(next(iter(free), 'BODY'))}       # free bodies: {_listed(free) or 'none, so add one'}",
-        f"# target = {_quoted(target)}       # bodies that stay: {_listed(still) or 'none with a name'}",
-        f"# gripper_geoms = {json.dumps(fingers[:4] or ['GEOM'], ensure_ascii=False)}  # must have let go of it",
+        f"# object = {quoted(next(iter(free), 'BODY'))}       # free bodies: {_listed(free) or 'none, so add one'}",
+        f"# target = {quoted(target)}       # bodies that stay: {_listed(still) or 'none with a name'}",
+        f"# gripper_geoms = {quoted(fingers[:4] or ['GEOM'])}  # must have let go of it",
         f"#   (geoms with a name that may be fingers: {_listed(fingers) or 'none, so give them names'})",
     ]
     return "\n".join(lines) + "\n"
@@ -325,13 +325,8 @@ def _inside(model: mujoco.MjModel, driven: Sequence[_Driven], qpos: FloatArray) 
 # Writing TOML.
 
 
-def _quoted(text: str) -> str:
-    # A JSON string is a TOML string, but for what lies beyond 16 bits where JSON escapes it, and for DEL.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
 def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quoted(name)
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else quoted(name)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -9,10 +9,11 @@ import mujoco
 import numpy as np
 
 from viewer_app.doctor.trial import HOLD_STEPS, WorldTrial
-from viewer_app.doctor_trial import SEEDS, try_world
+from viewer_app.doctor_trial import SEEDS, next_to_nothing, try_world
 from viewer_app.headless import open_engine
 from viewer_app.robot_parts import free_bodies
-from viewer_app.scene import ActionSpec, Scene, StateSpec
+from viewer_app.scene import Scene
+from viewer_app.scene_spec import ActionSpec, StateSpec
 from viewer_app.types import FloatArray, ImageArray, WhiskersError, World
 from viewer_app.world import MujocoWorld, pose
 
@@ -120,13 +121,11 @@ def _by_joints(scene: Scene) -> Scene:
 
 
 def _repeats(scene: Scene, world: World) -> bool:
-    """See `SceneTrial.repeats`. The steps take an action from the middle of what each number may be, or zeros."""
-    bounds = ((each.low, each.high) for each in scene.actions.each)
-    middle = np.array([(low + high) / 2 if np.isfinite((low, high)).all() else 0.0 for low, high in bounds], np.float32)
+    """See `SceneTrial.repeats`."""
     world.reset(0)
     fresh = world.snapshot()
     for _ in range(_FEW_STEPS):
-        world.step(middle)
+        world.step(next_to_nothing(scene))
     world.reset(0)
     return np.array_equal(fresh, world.snapshot())
 

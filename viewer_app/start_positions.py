@@ -17,7 +17,6 @@ What is left out begins where the seed puts it. Numbers are written so that they
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,6 +25,7 @@ from types import MappingProxyType
 
 from viewer_app.placing import check_placing
 from viewer_app.scene import Scene
+from viewer_app.toml_text import quoted
 from viewer_app.types import Pose, Positions, WhiskersError
 
 _FORMAT = 1
@@ -42,13 +42,13 @@ class StartError(WhiskersError):
 
 def to_text(scene: Scene, positions: Positions) -> str:
     """The file's text."""
-    lines = [f"format = {_FORMAT}", f"scene = {_quoted(scene.name)}"]
+    lines = [f"format = {_FORMAT}", f"scene = {quoted(scene.name)}"]
     for body, pose in positions.objects.items():
-        lines += ["", f"[objects.{_quoted(body)}]", f"position = {list(pose.position)!r}"]
+        lines += ["", f"[objects.{quoted(body)}]", f"position = {list(pose.position)!r}"]
         lines += [f"quaternion = {list(pose.quaternion)!r}"]
     for table, values in (("joints", positions.joints), ("other_joints", positions.others)):
         if values:
-            lines += ["", f"[{table}]", *(f"{_quoted(name)} = {value!r}" for name, value in values.items())]
+            lines += ["", f"[{table}]", *(f"{quoted(name)} = {value!r}" for name, value in values.items())]
     return "\n".join(lines) + "\n"
 
 
@@ -118,8 +118,3 @@ def _number(value: object, where: str, path: Path) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > _FARTHEST:
         raise StartError(f"Start positions {path}: {where} must be a number, found {value!r}.")
     return float(value)
-
-
-def _quoted(text: str) -> str:
-    # A basic string of TOML escapes as JSON does, apart from this one character.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from viewer_app.scene import TaskSpec
+from viewer_app.scene_spec import TaskSpec
 from viewer_app.types import FloatArray
 
 MOVE_TO_SOURCE, PICK_UP, MOVE_TO_DEST, DROP = "MOVE_TO_SOURCE", "PICK_UP", "MOVE_TO_DEST", "DROP"

@@ -27,7 +27,7 @@ from viewer_app.doctor_process import DoctorProcess
 from viewer_app.engine import Engine
 from viewer_app.gui.contracts import Complain, Examination, LaneStart, LoadProgress, PolicyLoading, Session
 from viewer_app.lane_spec import LaneSpec
-from viewer_app.mending import Mends
+from viewer_app.mends import Mends
 from viewer_app.scene import Scene
 from viewer_app.start_positions import read_start
 from viewer_app.trace import Trace

@@ -14,7 +14,7 @@ import numpy as np
 
 from viewer_app.actuation import actuation_of, state_of
 from viewer_app.channels import listed
-from viewer_app.movable import pushed
+from viewer_app.movable import pushed, put
 from viewer_app.placing import check_placing, place_joints, place_objects
 from viewer_app.scene import Scene
 from viewer_app.snapshots import STATE_SPEC, physics_of, take_looks
@@ -26,6 +26,7 @@ from viewer_app.types import (
     ImageArray,
     Observation,
     PhysicsError,
+    Pose,
     Positions,
     Readings,
     WhiskersError,
@@ -47,6 +48,19 @@ class Pictures(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def pictures_by(pictures: Pictures | None, snapshot: FloatArray, cameras: Sequence[str]) -> Mapping[str, ImageArray]:
+    """What the cameras showed in the world of `snapshot`.
+
+    Raises:
+        WhiskersError: If a camera is wanted of a world without a renderer.
+    """
+    if not cameras:
+        return MappingProxyType({})
+    if pictures is None:
+        raise WhiskersError("This world was made without a renderer, so its cameras show nothing.")
+    return pictures.pictures(snapshot, cameras)
 
 
 def pose(scene: Scene, data: mujoco.MjData, snapshot: FloatArray) -> None:
@@ -157,11 +171,7 @@ class MujocoWorld:
 
     def picture(self, snapshot: FloatArray, cameras: Sequence[str]) -> Mapping[str, ImageArray]:
         """What the cameras showed in the world of `snapshot`."""
-        if not cameras:
-            return MappingProxyType({})
-        if self._pictures is None:
-            raise WhiskersError("This world was made without a renderer, so its cameras show nothing.")
-        return self._pictures.pictures(snapshot, cameras)
+        return pictures_by(self._pictures, snapshot, cameras)
 
     def snapshot(self) -> FloatArray:
         """Task progress, then MuJoCo's integration state, then the scene's looks. Shape (z,)."""
@@ -210,11 +220,9 @@ class MujocoWorld:
             self._pictures.close()
 
     def _place(self, body: str, position: FloatArray, yaw: float) -> None:
-        at = self.scene.free_joint_of(body)
-        self._data.qpos[at : at + 3] = position
-        self._data.qpos[at + 3 : at + 7] = (np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2))
-        dof = int(self.scene.model.body(body).dofadr[0])
-        self._data.qvel[dof : dof + 6] = 0.0
+        x, y, z = (float(each) for each in position)
+        turn = (float(np.cos(yaw / 2)), 0.0, 0.0, float(np.sin(yaw / 2)))
+        put(self.scene.model, self._data, body, Pose((x, y, z), turn))
 
     def _update_probe(self) -> None:
         """Positions of bodies and sites at the present qpos. mj_step leaves the live data's one substep behind, and

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from viewer_app.types import XRayRow
 
 WIDE = 5.0
@@ -51,11 +49,6 @@ def mark(row: XRayRow) -> str:
 def is_told(row: XRayRow) -> bool:
     """Whether a row says more than the one before: what a step left alone and was not to touch is not told."""
     return row.changed or bool(row.mode) or bool(mark(row))
-
-
-def marks_in(rows: Sequence[XRayRow]) -> list[tuple[XRayRow, str]]:
-    """The rows with something suspicious about them, and what that is."""
-    return [(row, words) for row in rows if (words := mark(row))]
 
 
 def named(row: XRayRow) -> str:

@@ -14,7 +14,8 @@ import mujoco
 import numpy as np
 
 from viewer_app.actuation import EndEffectorActuation, state_of
-from viewer_app.scene import ActionSpec, Rotation, Scene, StateSpec
+from viewer_app.scene import Scene
+from viewer_app.scene_spec import ActionSpec, Rotation, StateSpec
 from viewer_app.types import Float32Array
 
 COUNT = 100

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from viewer_app.camera_names import CameraMapping
 from viewer_app.doctor.finding import Finding
-from viewer_app.mending import Mends
+from viewer_app.mends import Mends
 
 
 @dataclass(frozen=True)

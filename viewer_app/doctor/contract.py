@@ -10,7 +10,7 @@ from viewer_app.camera_names import CameraMapping, suggest
 from viewer_app.channels import listed
 from viewer_app.doctor.facts import ACTION, STATE, CheckpointFacts, mapping_of, number, without_what
 from viewer_app.doctor.finding import Cure, Finding, mending
-from viewer_app.mending import Mends
+from viewer_app.mends import Mends
 from viewer_app.scene import Scene
 
 _SAME_RATE = 0.02

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from viewer_app.chunking import Chunking
-from viewer_app.mending import Mends
+from viewer_app.mends import Mends
 
 Severity = Literal["error", "warning", "info"]
 _ORDER: tuple[Severity, ...] = ("error", "warning", "info")
@@ -66,6 +66,17 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
 def mending(mends: Mends, label: str) -> Cure:
     """The cure that a mend is."""
     return Cure(label, mends=mends, option=mends.options())
+
+
+def to_plain(findings: Sequence[Finding]) -> dict[str, object]:
+    """A report for a program to read."""
+    return {"ok": can_work(findings), "findings": [each.to_plain() for each in findings]}
+
+
+def counted(findings: Sequence[Finding]) -> str:
+    """How many there are of what has to be mended, in words."""
+    numbers = ((sum(each.severity == noun for each in findings), noun) for noun in ("error", "warning"))
+    return ", ".join(f"{number} {noun}{'s' * (number != 1)}" for number, noun in numbers)
 
 
 def as_text(findings: Iterable[Finding]) -> str:

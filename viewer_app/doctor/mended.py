@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from viewer_app.conversion import Conversion, conversion
 from viewer_app.doctor.facts import ACTION, STATE, CheckpointFacts, ProcessorStep, mapping_of
-from viewer_app.mending import Conversion, Mends, conversion
+from viewer_app.mends import Mends
 from viewer_app.scene import Scene
 from viewer_app.types import FloatArray, frozen
 

@@ -292,7 +292,7 @@ def _distance(chunk: Float32Array, other: Float32Array, scene: Scene) -> float:
 
 def _span(scene: Scene) -> FloatArray:
     """Width of each joint's range, or of what an environment takes; one without limits. Scene units. Shape (n,)."""
-    ends = scene.to_scene_units(scene.joint_range.T) if scene.commands_joints else scene.actions.reach
+    ends = scene.joint_ends if scene.commands_joints else scene.actions.reach
     low, high = np.asarray(ends, np.float64)
     span = np.abs(high - low)
     return np.where(np.isfinite(span) & (span > 0), span, 1.0)

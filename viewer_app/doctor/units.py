@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from viewer_app.conversion import conversion
 from viewer_app.doctor.facts import ACTION, STATE, CheckpointFacts
 from viewer_app.doctor.finding import Cure, Finding, mending
-from viewer_app.mending import Mends, TrainedUnit, conversion
+from viewer_app.mends import Mends, TrainedUnit
 from viewer_app.ranges import BEYOND, FAR_BEYOND, NORMALISED, WIDE
 from viewer_app.scene import Scene
 from viewer_app.types import Float32Array, FloatArray, WhiskersError
@@ -53,7 +54,7 @@ def check_units(facts: CheckpointFacts, scene: Scene, home: Float32Array | None)
         if action is not None and not relative and scene.spec.action.kind == "environment":
             yield from _check_range("action", action, reach, scene.action_names, scene)
         return
-    joints = np.asarray(scene.to_scene_units(scene.joint_range.T), np.float64)  # (2, n)
+    joints = scene.joint_ends.astype(np.float64)
     wrong_units: set[str] = set()
     for noun, seen, ends_of in (("state", state, joints), ("action", action, reach)):
         if seen is not None and not (noun == "action" and relative):

@@ -15,7 +15,7 @@ from viewer_app.commands import Command
 from viewer_app.doctor.checkup import Order
 from viewer_app.doctor.finding import Finding
 from viewer_app.engine import Engine
-from viewer_app.mending import Mends
+from viewer_app.mends import Mends
 from viewer_app.scene import Scene
 from viewer_app.types import CallProgress, Policy, PolicyInfo, Positions, WhiskersError
 from viewer_app.view import Frame, OverlayChoice, View

@@ -309,9 +309,9 @@ class Deck:
             self._metrics,
         )
 
-    def open_camera_map(self, info: PolicyInfo, pictures: Mapping[str, ImageArray], lane: int) -> None:
+    def open_camera_map(self, info: PolicyInfo, pictures: Mapping[str, ImageArray]) -> None:
         suggestion = suggest(info.cameras, self._scene.spec.cameras)
-        self.camera_map.open(info, self._scene, suggestion, pictures, lane, *self._size, self._metrics)
+        self.camera_map.open(info, self._scene, suggestion, pictures, *self._size, self._metrics)
 
     def close(self) -> None:
         """Take all widgets away, the menus and bubbles that float by themselves too."""

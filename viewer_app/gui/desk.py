@@ -25,7 +25,8 @@ from viewer_app.gui.render_thread import Rendered, RenderThread, Scenery
 from viewer_app.gui.seat import Seat
 from viewer_app.gym_moments import moments_of
 from viewer_app.insight import Comparison
-from viewer_app.mending import Mends, mended
+from viewer_app.mending import mended
+from viewer_app.mends import Mends
 from viewer_app.questions import Shadow
 from viewer_app.render import Picture, Shot
 from viewer_app.trace import Trace
@@ -50,7 +51,6 @@ class Unfit:
 
     seat: Seat
     policy: Policy
-    lane: int
 
 
 Say = Callable[[str, bool], None]
@@ -233,7 +233,7 @@ class Desk:
             mapping = self._recalled(error.info)
             if mapping is None:
                 self._examine(lane, None)
-                self._unfit.append(Unfit(seat, policy, self._seats.index(seat)))
+                self._unfit.append(Unfit(seat, policy))
                 self._say(str(error), True)
                 return
         except WhiskersError as error:
@@ -297,18 +297,18 @@ class Desk:
             self.send(SetPrompt(cure.prompt, lane))
             self.checkups.cured(lane, finding, cure.label)
         elif cure.cameras:
-            self._ask_which_camera(seat, lane)
+            self._ask_which_camera(seat)
         elif cure.mends is not None:
             return self._mend_with(seat, lane, cure.mends)
         return False
 
-    def _ask_which_camera(self, seat: Seat, lane: int) -> None:
-        if any(each.lane == lane for each in self._unfit):
+    def _ask_which_camera(self, seat: Seat) -> None:
+        if any(each.seat is seat for each in self._unfit):
             return  # It is being asked.
         policy = seat.take_again()
         if policy is None:
             raise WhiskersError("There is no policy whose cameras could be chosen; wait until it is loaded.")
-        self._unfit.append(Unfit(seat, mended(policy, seat.start.mends(), self._session.scene), lane))
+        self._unfit.append(Unfit(seat, mended(policy, seat.start.mends(), self._session.scene)))
 
     def _mend_with(self, seat: Seat, lane: int, mends: Mends) -> bool:
         before = seat.start.mends()

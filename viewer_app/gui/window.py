@@ -187,6 +187,9 @@ class Window:
         self._desk = Desk(session, self._files, self._say)
         if self._desk.loading_sources:
             self._deck.loading.begin(f"Loading {' and '.join(self._desk.loading_sources)}")
+        if environment := session.scene.spec.environment:
+            # Its package may take longer to import than a person waits for without a word.
+            self._say(f"Opening environment {environment}.", False)
 
     # One frame.
 
@@ -200,6 +203,7 @@ class Window:
         if frame is None:
             self._requests.extend(action for action in actions if action is Action.QUIT)
             self._serve_without_view()
+            self._deck.messages.update()
             return None
         self._requests.extend(actions)
         while self._requests:
@@ -254,7 +258,7 @@ class Window:
         if card.shown:
             card.show(self._desk.views)
         else:
-            self._deck.open_camera_map(waiting.policy.info, self._desk.views, waiting.lane)
+            self._deck.open_camera_map(waiting.policy.info, self._desk.views)
 
     def _poll_load(self) -> bool:
         """Follow what is loading. Returns whether there is something."""
