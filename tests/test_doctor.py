@@ -25,12 +25,13 @@ from tests.scenes import write_scene
 from tests.scripted import Scripted
 from tests.swaying_policy import SwayingPolicy
 from viewer_app.command_line import Doctor, parse
-from viewer_app.doctor.finding import Finding
+from viewer_app.doctor.finding import Finding, text_file
 from viewer_app.doctor.trial import check_pictures, check_trial, check_world
 from viewer_app.doctor_command import doctor, examined
-from viewer_app.doctor_trial import try_policy, try_world
+from viewer_app.doctor_trial import at_rest, try_policy, try_world
 from viewer_app.headless import open_engine
 from viewer_app.scene import BUILT_IN, Scene
+from viewer_app.scene_spec import ActionSpec, StateKind, StateSpec
 from viewer_app.task import PROGRESS_SIZE
 from viewer_app.types import Float32Array, FloatArray, Observation, Policy, Positions, Readings, frozen
 from viewer_app.world import MujocoWorld
@@ -324,6 +325,35 @@ def test_what_is_wrong_with_an_environment_is_told() -> None:
     assert "divided by nothing" in world_ids("tests.gym_plotter:Raising-v0")["state-readback"]
     assert "success-at-start" in world_ids("tests.gym_plotter:Succeeding-v0")
     assert world_ids("tests.gym_plotter:Relative-v0") == {}
+
+
+@pytest.mark.parametrize("relative", [False, True])
+@pytest.mark.parametrize("state", ["joints", "end_effector"])
+def test_an_end_effector_scene_is_held_still(relative: bool, state: StateKind) -> None:
+    """Whatever its actions and state are, the doctor knows the action that keeps the hand within a millimetre of where
+    it is, and has nothing against the built-in scene; against a world that fails when it is held it has."""
+    built_in = Scene.load("so101")
+    action = ActionSpec(kind="end_effector", rotation="quaternion", relative=relative, direct=("gripper",))
+    scene = Scene(replace(built_in.spec, action=action, state=StateSpec(kind=state)), built_in.path)
+    world = MujocoWorld(scene)
+    world.reset(0)
+    begun, still = world.readings().tip_in_world, at_rest(scene, world)
+    for _ in range(30):
+        world.step(still)
+    assert np.linalg.norm(world.readings().tip_in_world - begun) < 1e-3
+    assert list(check_world(try_world(scene, world), scene)) == []
+    failed = replace(try_world(scene, world), held=None, complaint="It flew away.")
+    assert [each.id for each in check_world(failed, scene)] == ["state-readback"]
+
+
+def test_nobody_is_sent_to_a_file_that_an_environment_has_not(plotter: Scene) -> None:
+    """Advice names the text file of a scene that has one. That of an environment is Whiskers' own and soon gone; one
+    that a person wrote for an environment is there to be changed."""
+    assert text_file(plotter) == "scene.toml"
+    pytest.importorskip("gymnasium")
+    made = Scene.load("gym:tests.gym_plotter:Plotter-v0")
+    assert "of your own" in text_file(made)
+    assert text_file(Scene(replace(made.spec, name="mine"), made.path.with_name("mine.toml"))) == "mine.toml"
 
 
 def test_actions_that_an_environment_does_not_take_are_told(healthy: Callable[[str], Pair], tmp_path: Path) -> None:

@@ -371,7 +371,6 @@ def test_a_scene_with_poses_as_actions_is_tried_too(tmp_path: Path, capsys: pyte
     assert ("joints-follow", "warning") in {(each["id"], each["severity"]) for each in found}
 
 
-@pytest.mark.core
 def test_all_problems_are_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every wrong field of a text file is told in one go, and then, when the file reads, every name that the model
     lacks; opening such a scene tells the first of them."""

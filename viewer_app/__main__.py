@@ -6,7 +6,10 @@ window is open before torch is imported.
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
@@ -171,7 +174,21 @@ def _open_window(open_session: Callable[[SessionFiles], Session], device: str, p
         gui.run(open_session(files), files)
     finally:
         files.close()
+    _leave_the_busy()
     return DONE
+
+
+def _leave_the_busy() -> None:
+    """End the process here if a thread still computes that the window did not wait for any longer.
+
+    An environment may take longer to open than anybody waits for a window to close. Python would end its thread in the
+    middle of MuJoCo's C++, which crashes.
+    """
+    if any(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(DONE)
 
 
 def _doctor(choice: Doctor) -> int:

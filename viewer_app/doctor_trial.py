@@ -6,14 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+import mujoco
 import numpy as np
 
+from viewer_app.actuation import state_of
 from viewer_app.commands import Step
 from viewer_app.doctor.trial import HOLD_STEPS, Trial, WorldTrial
 from viewer_app.headless import open_engine
 from viewer_app.scene import Scene
+from viewer_app.scene_spec import StateSpec
 from viewer_app.task import PROGRESS_SIZE
 from viewer_app.types import Float32Array, FloatArray, Observation, Policy, Want, WhiskersError, World, frozen
+from viewer_app.world import pose
 
 SEEDS = 3
 """How many resets are looked at."""
@@ -33,7 +37,7 @@ def try_world(scene: Scene, world: World) -> WorldTrial:
     no joint targets, nothing is asked of it but to stay as it is."""
     world.reset(0)
     fresh, home = world.snapshot(), world.readings().state
-    still = home if scene.commands_joints else next_to_nothing(scene)
+    still = at_rest(scene, world)
     held, answers, follows, complaint, won = None, None, None, "", []
     try:
         held = _after_holding(world, 0, still)
@@ -45,7 +49,7 @@ def try_world(scene: Scene, world: World) -> WorldTrial:
             if world.readings().success:
                 won.append(seed)
                 continue
-            _after_holding(world, seed, world.readings().state if scene.commands_joints else still)
+            _after_holding(world, seed, at_rest(scene, world))
             if world.readings().success:
                 won.append(seed)
     except WhiskersError as error:
@@ -61,6 +65,24 @@ def try_world(scene: Scene, world: World) -> WorldTrial:
         complaint=complaint,
         follows=follows,
     )
+
+
+def at_rest(scene: Scene, world: World) -> Float32Array:
+    """The action that keeps the robot where the world has it, as far as that is known. Shape (n_action,)."""
+    spec = scene.spec
+    if scene.measures_commands:
+        return world.readings().state
+    if spec.action.kind != "end_effector":
+        return next_to_nothing(scene)
+    posed = Scene(replace(spec, state=StateSpec(kind="end_effector")), scene.path)
+    data = mujoco.MjData(posed.model)
+    pose(posed, data, world.snapshot())
+    action = state_of(posed, data)
+    if spec.action.relative:
+        action[: len(action) - len(spec.action.direct)] = 0.0
+        if spec.action.rotation == "quaternion":
+            action[3] = 1.0
+    return action
 
 
 def next_to_nothing(scene: Scene) -> Float32Array:

@@ -48,9 +48,10 @@ def check_fit(info: PolicyInfo, scene: Scene) -> None:
         has = ", ".join(f"{name} ({width}x{height})" for name, (height, width) in there.items()) or "no camera"
         reads = " and ".join(f"{name!r} ({width}x{height})" for name, (height, width) in differing.items())
         options = options_of(suggest(info.cameras, there).mapping)
+        otherwise = "" if scene.name.startswith("gym:") else f", or change {scene.path.name}"
         raise CamerasDifferError(
             f"Policy {info.name} reads camera {reads}; scene {scene.name} has {has}: say which is shown as which, in "
-            f"the window or with {options} (none shows it nothing), or change {scene.path.name}.",
+            f"the window or with {options} (none shows it nothing){otherwise}.",
             info,
             scene,
         )

@@ -9,7 +9,7 @@ from viewer_app.camera_map import options_of
 from viewer_app.camera_names import CameraMapping, suggest
 from viewer_app.channels import listed
 from viewer_app.doctor.facts import ACTION, STATE, CheckpointFacts, mapping_of, number, without_what
-from viewer_app.doctor.finding import Cure, Finding, mending
+from viewer_app.doctor.finding import Cure, Finding, mending, text_file
 from viewer_app.mends import Mends
 from viewer_app.scene import Scene
 
@@ -38,7 +38,7 @@ def check_contract(facts: CheckpointFacts, scene: Scene, mapping: CameraMapping 
     yield from _check_rate(facts, scene)
     if facts.reads_text and not scene.spec.prompt.strip():
         evidence = f"The policy reads a prompt, and scene {scene.name} has none."
-        mend = f'Write prompt = "..." in {scene.path.name} as it was worded in training.'
+        mend = f'Write prompt = "..." in {text_file(scene)} as it was worded in training.'
         prompt = facts.prompts[0] if facts.prompts else ""
         option = f"--prompt {shlex.quote(prompt or 'WORDS')}"
         cure = Cure(f'Tell it "{prompt}"', prompt=prompt, option=option) if prompt else None
@@ -94,7 +94,7 @@ def _check_cameras(facts: CheckpointFacts, scene: Scene, mapping: CameraMapping 
         aspect = abs(width * real_height / (height * real_width) - 1)
         shape = f"; the shape differs by {100 * aspect:.0f} %, so pictures are stretched" * (aspect > _SAME_ASPECT)
         evidence = f"It reads {name} as {width}x{height}, and the scene shows {real_width}x{real_height}{shape}."
-        mend = f"Set the camera's size in {scene.path.name}, or let it be resized with {options_of({name: name})}."
+        mend = f"Set the camera's size in {text_file(scene)}, or let it be resized with {options_of({name: name})}."
         yield Finding("camera-size", "error", evidence, mend, _CAMERA_CARD)
 
 
@@ -116,7 +116,7 @@ def _check_joint_names(facts: CheckpointFacts, scene: Scene) -> Iterator[Finding
         theirs, ours = ", ".join(names), ", ".join(scene.joint_names)
         if sorted(names) == sorted(scene.joint_names):
             evidence = f"By {where} the order is {theirs}; scene {scene.name} has {ours}."
-            mend = f"Order [[joints]] of {scene.path.name} as in training."
+            mend = f"Order [[joints]] of {text_file(scene)} as in training."
             cure = mending(Mends(state_order=of_state, action_order=of_action), "Put the joints in order")
             yield Finding("joint-order", "error", evidence, mend, cure)
         elif not set(names) & set(scene.joint_names):
@@ -146,6 +146,6 @@ def _check_rate(facts: CheckpointFacts, scene: Scene) -> Iterator[Finding]:
                 f"{where} has {rate:g} steps a second, and scene {scene.name} is controlled at "
                 f"{scene.spec.control_hz:g} Hz: its motions take {rate / scene.spec.control_hz:.2g} times as long."
             )
-            mend = f"Set control_hz = {rate:.1f} in {scene.path.name}."
+            mend = f"Set control_hz = {rate:.1f} in {text_file(scene)}."
             yield Finding("control-rate", "warning", evidence[0].upper() + evidence[1:], mend)
         return

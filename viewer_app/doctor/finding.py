@@ -8,6 +8,7 @@ from typing import Literal
 
 from viewer_app.chunking import Chunking
 from viewer_app.mends import Mends
+from viewer_app.scene import Scene
 
 Severity = Literal["error", "warning", "info"]
 _ORDER: tuple[Severity, ...] = ("error", "warning", "info")
@@ -66,6 +67,13 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
 def mending(mends: Mends, label: str) -> Cure:
     """The cure that a mend is."""
     return Cure(label, mends=mends, option=mends.options())
+
+
+def text_file(scene: Scene) -> str:
+    """What to change where the scene is to be another, in words: that of an environment has no file of a person's."""
+    if scene.name.startswith("gym:"):
+        return "a scene file of your own for this environment (docs/environments.md)"
+    return scene.path.name
 
 
 def to_plain(findings: Sequence[Finding]) -> dict[str, object]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from viewer_app.camera_map import options_of
 from viewer_app.detectors import Thresholds, flat_chunk
-from viewer_app.doctor.finding import Cure, Finding
+from viewer_app.doctor.finding import Cure, Finding, text_file
 from viewer_app.ranges import ranges_of
 from viewer_app.scene import Scene
 from viewer_app.trace import Trace
@@ -89,21 +89,26 @@ def check_world(trial: WorldTrial, scene: Scene) -> Iterator[Finding]:
             f"In {len(trial.success_seeds)} of {trial.seeds} resets (seed {trial.success_seeds[0]} first) the episode "
             f"counts as a success within {HOLD_STEPS} steps though the arm only stays where it is."
         )
-        mend = f"Put the object away from the target: check [task] and [[spawn]] of {scene.path.name}."
+        mend = (
+            "See what the environment calls a success, and where it puts things."
+            if scene.spec.environment
+            else f"Put the object away from the target: check [task] and [[spawn]] of {text_file(scene)}."
+        )
         yield Finding("success-at-start", "error", evidence, mend)
     if not trial.repeats:
         evidence = "After some steps, a reset with the same seed gives another world than before."
         yield Finding("reset", "warning", evidence, "Let the reset put back everything, its random numbers included.")
     if trial.follows is not None and scene.spec.state.kind == "joints":
         yield from _check_state(trial.follows, scene)
-    if trial.complaint and not scene.commands_joints:
+    if trial.complaint and scene.spec.environment and not scene.commands_joints:
         evidence = f"It fails: {trial.complaint}"
         yield Finding("environment-fails", "error", evidence, "Mend what it says; it is the environment's own code.")
-    if not scene.commands_joints:
         return
     if trial.held is None:
         evidence = f"Told to stay where it is, the simulation fails: {trial.complaint}"
         yield Finding("state-readback", "error", evidence, "Mend the model: smaller time step, or softer actuators.")
+        return
+    if not scene.commands_joints:
         return
     moved = np.abs(trial.held.astype(np.float64) - trial.home) / _span(scene)
     at = int(np.nan_to_num(moved).argmax())
@@ -112,7 +117,7 @@ def check_world(trial: WorldTrial, scene: Scene) -> Iterator[Finding]:
             f"Told its own joints, the arm does not stay: {scene.joint_names[at]} goes from {trial.home[at]:.4g} to "
             f"{trial.held[at]:.4g} in {HOLD_STEPS} steps ({100 * moved[at]:.0f} % of its range)."
         )
-        mend = f"Check the actuators of [[joints]] in {scene.path.name}; each must be a position servo of its joint."
+        mend = f"Check the actuators of [[joints]] in {text_file(scene)}; each must be a position servo of its joint."
         yield Finding("state-readback", "error", evidence, mend)
     if trial.answers is not None:
         yield from _check_answers(trial.answers, scene)
@@ -144,7 +149,7 @@ def _check_state(follows: FloatArray, scene: Scene) -> Iterator[Finding]:
 
 def _check_answers(answers: FloatArray, scene: Scene) -> Iterator[Finding]:
     """Whether each joint does what its own number of the action says."""
-    names, mend = scene.joint_names, f"Check name and actuator of each of [[joints]] in {scene.path.name}."
+    names, mend = scene.joint_names, f"Check name and actuator of each of [[joints]] in {text_file(scene)}."
     for told, row in enumerate(np.abs(answers)):
         most = int(row.argmax())
         if row[told] < _OWN and row[most] > _OTHERS:

@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from viewer_app.conversion import conversion
 from viewer_app.doctor.facts import ACTION, STATE, CheckpointFacts
-from viewer_app.doctor.finding import Cure, Finding, mending
+from viewer_app.doctor.finding import Cure, Finding, mending, text_file
 from viewer_app.mends import Mends, TrainedUnit
 from viewer_app.ranges import BEYOND, FAR_BEYOND, NORMALISED, WIDE
 from viewer_app.scene import Scene
@@ -91,7 +91,7 @@ def _check_unit(noun: str, seen: _Spread, ends: FloatArray, scene: Scene) -> Ite
             f"In training the {noun} stayed within {largest[wide].max():.2f} of 0 in all of {int(wide.sum())} joints "
             f"that span {np.nanmax(span):.0f} here: it looks like {what}."
         )
-        mend = f'Set unit = "radians" for the joints in {scene.path.name} if so it was trained.'
+        mend = f'Set unit = "radians" for the joints in {text_file(scene)} if so it was trained.'
         yield Finding(f"{noun}-units", "error", evidence, mend, _cure(noun, ("radians",), seen, ends, scene))
         return
     if narrow.any() and float(np.median(largest[narrow])) > 2 * _RADIANS:
@@ -99,7 +99,7 @@ def _check_unit(noun: str, seen: _Spread, ends: FloatArray, scene: Scene) -> Ite
             f"In training the {noun} reached {float(largest[narrow].max()):.0f}, and the joints here span "
             f"{float(np.nanmax(span[narrow])):.1f} (radians): it looks like degrees."
         )
-        mend = f'Set unit = "degrees" (or "range_100") for the joints in {scene.path.name}.'
+        mend = f'Set unit = "degrees" (or "range_100") for the joints in {text_file(scene)}.'
         cure = _cure(noun, ("degrees", "range_100"), seen, ends, scene)
         yield Finding(f"{noun}-units", "error", evidence, mend, cure)
 
@@ -138,7 +138,7 @@ def _check_range(noun: str, seen: _Spread, ends: FloatArray, names: tuple[str, .
             "not fit)."
         )
         mend = (
-            f"Check order and unit of [[joints]] in {scene.path.name} against the dataset's {noun}."
+            f"Check order and unit of [[joints]] in {text_file(scene)} against the dataset's {noun}."
             if scene.commands_joints
             else "Open the environment that it was trained in."
         )
@@ -161,7 +161,7 @@ def _check_layout(state: _Spread, action: _Spread, scene: Scene) -> Iterator[Fin
             f"State and action have their dimensions in different order: {pairs}; as they stand they differ by "
             f"{own[moved].max():.1f} deviations."
         )
-        mend = f"Give the policy the joints in the order of the action: check [[joints]] in {scene.path.name}."
+        mend = f"Give the policy the joints in the order of the action: check [[joints]] in {text_file(scene)}."
         order = tuple(names[best[i]] if moved[i] else names[i] for i in rows)
         cure = mending(Mends(state_order=order), "Put the state in order") if len(set(order)) == len(order) else None
         yield Finding("state-layout", "error", evidence, mend, cure)
@@ -183,7 +183,7 @@ def _check_home(state: _Spread, home: Float32Array, joints: FloatArray, scene: S
             f"Scene {scene.name} begins with {scene.joint_names[at]} at {home[at]:.4g}, and in training it lay between "
             f"{state.low[at]:.4g} and {state.high[at]:.4g} ({int((away > _FAR_FROM_HOME).sum())} joints)."
         )
-        mend = f"Begin where the training episodes began: change home_keyframe of {scene.path.name}."
+        mend = f"Begin where the training episodes began: change home_keyframe of {text_file(scene)}."
         yield Finding("home-pose", "warning", evidence, mend)
 
 
