@@ -321,7 +321,8 @@ class LanePane:
         self._follow_click(inside and not control, x, y)
         for button in (left, right):
             if inside and self._drag is None and dpg.is_mouse_button_clicked(button):
-                self._drag = button
+                # The way to where it was pressed is none of the drag's.
+                self._drag, self._mouse_was = button, (mouse[0], mouse[1])
         dx, dy = mouse[0] - self._mouse_was[0], mouse[1] - self._mouse_was[1]
         self._mouse_was = (mouse[0], mouse[1])
         if self._drag is not None:

@@ -44,20 +44,20 @@ def find_folder(source: str, report: Report) -> Place:
         SourceError: If there is none.
         HubError: If it is a hub id that is neither here nor to be had.
     """
-    if source.startswith("demo:"):
-        return _demo(source)
     folder = Path(source).expanduser()
     if folder.is_dir():
         return _local(folder.absolute())
     if folder.exists():
         raise SourceError(f"Checkpoint {source} is a file; name the folder that holds it (config.json and weights).")
-    if ID.fullmatch(source):
-        pinned, folder = fetch(source, report)
-        return Place(source, pinned, folder)
     base, plus, adapter = source.partition("+")
     if plus and base and adapter:
         under, over = find_folder(base, report), find_folder(adapter, report)
         return Place(over.name, f"{under.source}+{over.source}", over.folder, under.folder)
+    if source.startswith("demo:"):
+        return _demo(source)
+    if ID.fullmatch(source):
+        pinned, folder = fetch(source, report)
+        return Place(source, pinned, folder)
     raise SourceError(
         f"No folder {source}; a checkpoint is a folder, a hub id such as user/name, or {' or '.join(demo_names())}."
     )

@@ -17,7 +17,7 @@ from peft import LoraConfig, PeftModel
 from policies.examine import examine
 from policies.load import load
 from policies.progress import ignore
-from policies.source import find_folder
+from policies.source import DEMOS, find_folder
 from tests.checkpoints import build_act
 from tests.flow_checkpoints import build_flow, observe
 from tests.lerobot_loop import LeRobotLoop
@@ -63,6 +63,7 @@ def test_an_adapter_runs_as_in_lerobots_loop(pair: tuple[Path, Path]) -> None:
     assert info.tensors_verified == info.tensors_in_file > load(str(base)).info.tensors_in_file
     assert info.digest not in (load(str(base)).info.digest, "")
     assert load(info.source).info.digest == info.digest
+    assert find_folder(f"demo:act+{adapter}", ignore).base == DEMOS / "act"
     found = examine(find_folder(info.source, ignore)).unreadable
     assert [(each.id, each.severity) for each in found] == [("peft-adapter", "info")]
 
