@@ -345,7 +345,9 @@ class LanePane:
         """Hold, drag and let go of bodies. Returns whether the mouse is busy with that."""
         pixel = self._pixel(x, y)
         for button in (dpg.mvMouseButton_Left, dpg.mvMouseButton_Right):
-            if inside and self._handling is None and self._drag is None and dpg.is_mouse_button_clicked(button):
+            # Before the first picture there is nothing to take hold of.
+            ready = self._handling is None and self._drag is None and self._picture_size[0] > 0
+            if inside and ready and dpg.is_mouse_button_clicked(button):
                 self._handling = button
                 self._hand.take(*pixel, pushes=button == dpg.mvMouseButton_Right)
         if self._handling is None:

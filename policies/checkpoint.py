@@ -27,7 +27,7 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 PREPROCESSOR = "policy_preprocessor.json"
 POSTPROCESSOR = "policy_postprocessor.json"
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 Statistics = Mapping[str, Mapping[str, NDArray[np.float32]]]
 """Feature to name of a statistic to its values."""
 _BLOCK = 1 << 22
@@ -178,7 +178,7 @@ def _read_json(path: Path) -> dict[str, object]:
 def _read_tensor_specs(folder: Path) -> dict[str, TensorSpec]:
     """What the weight file holds, if it is one that Whiskers opens."""
     if not (folder / WEIGHTS).is_file():
-        pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
+        pickles = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
         if pickles:
             raise CheckpointError(
                 f"Checkpoint {folder} has {', '.join(pickles)} but no {WEIGHTS}; pickle files can run code and are not "

@@ -14,8 +14,8 @@ from types import MappingProxyType
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from policies.adapter import AdapterError, base_folder
-from policies.checkpoint import CONFIG, POSTPROCESSOR, PREPROCESSOR, WEIGHTS, migration
+from policies.adapter import ADAPTER_CONFIG, AdapterError, base_folder
+from policies.checkpoint import CONFIG, PICKLES, POSTPROCESSOR, PREPROCESSOR, WEIGHTS, migration
 from policies.checkpoint import Statistics as GivenStatistics
 from policies.load import ADAPTERS
 from policies.old_format import OLD_NORMALISATION, STILL_MADE, OldFormatError, read_statistics
@@ -26,7 +26,6 @@ from viewer_app.doctor.facts import CheckpointFacts, Feature, ProcessorStep, Sta
 from viewer_app.doctor.finding import Finding
 from viewer_app.types import FloatArray, frozen
 
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _COPY = "Copy it again from where the policy was trained."
 
 
@@ -44,12 +43,12 @@ def examine(place: Place, given: GivenStatistics | None = None) -> CheckpointFac
     if config:
         unreadable += _about_kind(folder, config)
     adapted = _base_of(place, config, unreadable)
-    unreadable += _about_weights(adapted or folder, config)
+    unreadable += _about_weights(folder, adapted or folder, config)
     before, after = (_read_steps(folder, name, unreadable) for name in (PREPROCESSOR, POSTPROCESSOR))
     if any(each.id == "old-format" and each.severity == "info" for each in unreadable):
         # What the processors would hold is among the weights.
         unreadable = [each for each in unreadable if each.id != "processor-missing"]
-        before, after = _steps_among_weights(folder, config, unreadable)
+        before, after = _steps_among_weights(adapted or folder, config, unreadable)
     if given is not None:
         unreadable = [each for each in unreadable if not each.id.startswith(("processor-", "statistics-"))]
         before, after = _steps_of(config, given)
@@ -93,7 +92,7 @@ def _read_json(path: Path, unreadable: list[Finding], missing: str, damaged: str
 
 
 def _is_adapter(folder: Path, config: Mapping[str, object]) -> bool:
-    return (folder / "adapter_config.json").is_file() or config.get("use_peft") is True
+    return (folder / ADAPTER_CONFIG).is_file() or config.get("use_peft") is True
 
 
 def _about_kind(folder: Path, config: Mapping[str, object]) -> Iterator[Finding]:
@@ -132,12 +131,13 @@ def _base_of(place: Place, config: Mapping[str, object], findings: list[Finding]
     return base
 
 
-def _about_weights(folder: Path, config: Mapping[str, object]) -> Iterator[Finding]:
-    path = folder / WEIGHTS
+def _about_weights(folder: Path, weights: Path, config: Mapping[str, object]) -> Iterator[Finding]:
+    """`weights` is the folder that holds them, another than the checkpoint's own where that is an adapter."""
+    path = weights / WEIGHTS
     if not path.is_file():
         if _is_adapter(folder, config):
             return
-        pickles = sorted(each.name for pattern in _PICKLES for each in folder.glob(pattern))
+        pickles = sorted(each.name for pattern in PICKLES for each in folder.glob(pattern))
         evidence = f"There is no {WEIGHTS}" + (f", only {', '.join(pickles)}." if pickles else ".")
         mend = (
             "Load it where you trust it and save it again with save_pretrained; pickle files can run code."

@@ -119,6 +119,10 @@ def load(
         WhiskersError: If there is no such checkpoint, or it cannot be used.
     """
     if source.startswith(REMOTE):
+        if statistics:
+            raise WhiskersError(
+                f"A policy server scales {source} by the checkpoint's own statistics; leave other ones out."
+            )
         return _load_remote(source, device, report)
     fetched = 0.0
 

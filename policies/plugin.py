@@ -157,6 +157,11 @@ def _by_itself(
     checkpoint: Checkpoint, form: Form, config: PreTrainedConfig, device: str, report: Report
 ) -> LoadedModel:
     """The model as its own loader makes it, with those tensors verified that have kept their names."""
+    if checkpoint.base is not None:
+        raise CheckpointError(
+            f"Checkpoint {checkpoint.folder} is a PEFT adapter of type {checkpoint.kind}, which loads in its own way; "
+            "merge it into its base policy and open what that gives."
+        )
     report(Progress("Loading with the policy's own loader", 0.1))
     try:
         model = form.policy_class.from_pretrained(str(checkpoint.folder), config=config)

@@ -302,48 +302,52 @@ def _serve(source: str, device: str, statistics: str, pipe: Connection) -> None:
         os.nice(5)
     # What libraries print must not get between the lines that the parent prints for a program to read.
     sys.stdout = sys.stderr
-    line = _Line(pipe)
+    line = Line(pipe)
     try:
         policy = _load(source, device, statistics, line)
         while policy is not None:
             line.send(_answer(policy, line.receive()))
-    except _ParentGoneError:
+    except ParentGoneError:
         pass
     # Leave at once: torch's own farewell takes more than a second and nobody waits for it.
     os._exit(0)
 
 
-class _ParentGoneError(Exception):
+class ParentGoneError(Exception):
     """The parent closed the pipe or is no more. Apart from OSError, so that no other trouble is taken for it."""
 
 
-class _Line:
+class Line:
     """The child's end of the pipe."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
 
-    def send(self, message: Progress | CallProgress | PolicyInfo | _Reply) -> None:
+    def send(self, message: object) -> None:
+        """
+        Raises:
+            ParentGoneError: If nobody reads it any more.
+        """
         try:
             self._pipe.send(message)
         except OSError:
-            raise _ParentGoneError from None
+            raise ParentGoneError from None
 
     def receive(self) -> _Request:
         try:
             request: _Request = self._pipe.recv()
         except (EOFError, OSError):
-            raise _ParentGoneError from None
+            raise ParentGoneError from None
         return request
 
 
-def _load(source: str, device: str, statistics: str, line: _Line) -> Policy | None:
+def _load(source: str, device: str, statistics: str, line: Line) -> Policy | None:
     """The policy, None where the parent was told why there is none."""
     try:
         from policies.load import load
 
         policy = load(source, line.send, device, line.send, statistics)
-    except _ParentGoneError:
+    except ParentGoneError:
         raise
     except WhiskersError as error:
         line.send(_Problem(str(error)))

@@ -115,6 +115,11 @@ SCALING = (
     Fault("no statistics of the action", "inert-normaliser", statistic(ACTION, "std", None, pipelines=(AFTER,))),
     Fault("a camera's statistics under another name", "inert-normaliser", underscore_lost),
     Fault("a normaliser saved without statistics", "inert-normaliser", step(BEFORE, NORMALISER, without_file)),
+    Fault(
+        "a normaliser that leaves the state out",
+        "inert-normaliser",
+        settings(BEFORE, NORMALISER, normalize_observation_keys=[ABOVE, ASIDE]),
+    ),
     Fault("a normaliser for no features", "inert-normaliser", settings(BEFORE, NORMALISER, features={})),
     Fault(
         "a normaliser that leaves the state alone",
@@ -351,6 +356,7 @@ NEAR_MISSES: Mapping[str, Callable[[Pair], None]] = MappingProxyType(
             settings(BEFORE, NORMALISER, norm_map=MODES),
             settings(AFTER, UNNORMALISER, norm_map=MODES),
         ),
+        "an action that is not listed, and scaled all the same": settings(AFTER, UNNORMALISER, features={}),
         "all of the chunk": config(n_action_steps=10),
         "half of the chunk": config(n_action_steps=5),
         "an ensemble as in the paper": config(temporal_ensemble_coeff=0.01, n_action_steps=1),

@@ -319,6 +319,8 @@ def test_a_recording_is_looked_at_without_the_package(tmp_path: Path, monkeypatc
     engine = open_engine(scene, None, 3)
     lane = engine.lanes[0]
     assert np.array_equal(lane.world.readings().state, scene.to_scene_units(scene.model.qpos0[:2]))
+    with pytest.raises(WhiskersError, match="needs what is not here"):
+        lane.world.place(Positions({}))
     lane.use(Scripted(scene, swing), 3)
     (stopped,) = run_lanes(engine, 3)
     assert (stopped.steps, stopped.complaint) == (0, f"Environment {PLOTTER} needs what is not here.")

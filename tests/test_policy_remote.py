@@ -86,6 +86,8 @@ def test_what_a_server_cannot_do_is_said_in_one_sentence(address: str, tmp_path:
         f"remote:{address}/{tmp_path}/gone": "Whiskers reads the config.json of .*gone=FOLDER",
         f"remote:{address}": "write remote:HOST:PORT/CHECKPOINT",
     }
+    with pytest.raises(WhiskersError, match="by the checkpoint's own statistics; leave other ones out"):
+        load(f"remote:{address}/{DEMOS / 'act'}", statistics="a-dataset")
     (tmp_path / "diffusion").mkdir()
     (tmp_path / "diffusion" / "config.json").write_text('{"type": "diffusion"}')
     cases[f"remote:{address}/{tmp_path}/diffusion"] = "is of type 'diffusion'; through a policy server"

@@ -217,6 +217,22 @@ def test_a_move_is_undone_as_one_step(scene: Scene, engine: Engine) -> None:
     assert engine.view().message == "Nothing was moved that could be put back."
 
 
+def test_two_moves_at_a_step_are_undone_in_one_branch(scene: Scene, engine: Engine) -> None:
+    """What was moved twice before a step is put back move by move, both in the branch that the first of them begins."""
+    trace = do(engine, Step(5))
+    before = trace.snapshot(5)
+    do(engine, MoveObject("cube", (0.3, 0.2, 0.02)))
+    once = trace.snapshot(5)
+    do(engine, MoveObject("cube", (0.1, 0.3, 0.1)))
+    do(engine, Step(2))
+    branch = do(engine, UndoMove())
+    assert np.array_equal(branch.snapshot(5), once)
+    assert len(branch.placed_at(5)) == 1
+    assert do(engine, UndoMove()) is branch
+    assert np.array_equal(branch.snapshot(5), before)
+    assert branch.placed_at(5) == ()
+
+
 def test_what_is_done_to_an_earlier_moment_branches_there(scene: Scene, engine: Engine) -> None:
     """History stays as it was: a move in it begins a branch at that step, and one at the head none."""
     trace = do(engine, Step(8))
@@ -300,6 +316,7 @@ GOOD = 'format = 1\nscene = "plotter"\n[objects.cube]\nposition = [0.1, 0.2, 0.0
         (GOOD.replace("cube", "cup"), "'cup' must have a free joint"),
         (GOOD.replace("0.02]", "]"), "objects.cube.position must be a list of 3 numbers"),
         (GOOD.replace("position", "place"), "objects.cube must be a table of position"),
+        (GOOD.replace("0.02]", "nan]"), "objects.cube.position must be a number, found nan"),
         (GOOD + "[joints]\nyaw = '3'\n", "joints.yaw must be a number, found '3'"),
         (GOOD + "[joints]\nyaw = 300\n", "'yaw' cannot be put at 300, which is outside its range."),
         (GOOD + "[velocities]\ncube = 1\n", "unknown field velocities"),

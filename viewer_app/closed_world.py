@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from viewer_app.scene import Scene
-from viewer_app.types import Float32Array, Force, WhiskersError
+from viewer_app.types import Float32Array, Force, Positions, WhiskersError
 from viewer_app.world import MujocoWorld, Pictures
 
 
@@ -26,5 +26,12 @@ class ClosedWorld(MujocoWorld):
         """
         Raises:
             WhiskersError: Always: why the environment is not open.
+        """
+        raise WhiskersError(str(self._reason))
+
+    def place(self, positions: Positions) -> None:
+        """
+        Raises:
+            WhiskersError: Always, likewise: only the environment knows what it observes of things elsewhere.
         """
         raise WhiskersError(str(self._reason))

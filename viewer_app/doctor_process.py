@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
+from policies.process import Line, ParentGoneError
 from policies.progress import Progress, within
 from viewer_app.doctor.checkup import Order
 from viewer_app.doctor.finding import Finding, in_order
@@ -81,23 +82,24 @@ def _serve(order: Order, device: str, pipe: Connection, modules: frozenset[str])
         os.nice(5)  # As policies in use: behind the window's frames.
     # What libraries print must not get between the lines that the parent prints for a program to read.
     sys.stdout = sys.stderr
-    with suppress(OSError):  # The parent may be gone, or not care any more.
+    line = Line(pipe)
+    with suppress(ParentGoneError):
         trust_modules(modules)
-        pipe.send(_examined(order, device, pipe))
+        line.send(_examined(order, device, line))
     # Leave at once: torch's own farewell takes more than a second and nobody waits for it.
     os._exit(0)
 
 
-def _examined(order: Order, device: str, pipe: Connection) -> tuple[Finding, ...] | _Problem:
+def _examined(order: Order, device: str, line: Line) -> tuple[Finding, ...] | _Problem:
     try:
         from policies.load import load
         from viewer_app.diagnosis import Wishes, diagnose
         from viewer_app.scene import Scene
 
         def load_it(checkpoint: str, where: str, statistics: str) -> Policy:
-            return load(checkpoint, within(pipe.send, 0.05, 0.8), where, statistics=statistics)
+            return load(checkpoint, within(line.send, 0.05, 0.8), where, statistics=statistics)
 
-        pipe.send(Progress("Reading the files", 0.0))
+        line.send(Progress("Reading the files", 0.0))
         wishes = Wishes(mapping=order.mapping, mends=order.mends, prompt=order.prompt)
         found = diagnose(
             order.source,
@@ -105,12 +107,12 @@ def _examined(order: Order, device: str, pipe: Connection) -> tuple[Finding, ...
             load_it,
             wishes,
             device,
-            lambda text: pipe.send(Progress(text, 0.8)),
+            lambda text: line.send(Progress(text, 0.8)),
         )
         return tuple(in_order(found.findings))
     except WhiskersError as error:
         return _Problem(str(error))
-    except OSError:
+    except ParentGoneError:
         raise
     except Exception as error:  # A policy and an environment are other people's code.
         traceback.print_exc()

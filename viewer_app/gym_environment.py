@@ -76,6 +76,13 @@ class Environment:
         bounded = np.isfinite(low) & np.isfinite(high)
         return np.where(bounded, (np.where(bounded, low, 0) + np.where(bounded, high, 0)) / 2, 0).astype(np.float32)
 
+    def random_actions(self, rng: np.random.Generator, rows: int) -> Float32Array:
+        """Actions that it allows, no farther from the middle than 1. Shape (rows, n)."""
+        low, high = self.action_bounds
+        middle = self.middle_action
+        drawn = rng.uniform(np.maximum(low, middle - 1), np.minimum(high, middle + 1), (rows, len(low)))
+        return drawn.astype(np.float32)
+
     @property
     def action_bounds(self) -> tuple[Float32Array, Float32Array]:
         """Lowest and highest action that it declares. Shapes (n,)."""

@@ -39,8 +39,7 @@ def measure(world: GymWorld, seed: int = 0, steps: int = 20) -> Exactness:
     Raises:
         WhiskersError: If the environment raises.
     """
-    low, high = (np.clip(each, -1, 1) for each in world.environment.action_bounds)
-    actions = np.random.default_rng(seed).uniform(low, high, (2 * steps, len(low))).astype(np.float32)
+    actions = world.environment.random_actions(np.random.default_rng(seed), 2 * steps)
     before = _from_reset(world, seed, actions[:steps])
     moment = world.snapshot()
     after = _way(world, actions[steps:])

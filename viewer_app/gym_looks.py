@@ -43,12 +43,11 @@ def find_looks(environment: Environment) -> tuple[str, ...]:
     """
     watch = _Watch(environment)
     rng = np.random.default_rng(0)
-    low, high = (np.clip(each, -1, 1) for each in environment.action_bounds)
     for seed in range(_SEEDS):
         environment.reset(seed)
         watch.look()
         if seed < _STEPPED:
-            environment.step(rng.uniform(low, high).astype(np.float32))
+            environment.step(environment.random_actions(rng, 1)[0])
             watch.look()
     return tuple(each for each in LOOKS if each in watch.found)
 

@@ -46,9 +46,6 @@ class SimulatedKinematics(Kinematics):
         super().__init__(scene)
         self._twin = twin
 
-    def path_of_each(self, actions: Float32Array, snapshot: FloatArray, site: int | None = None) -> FloatArray:
-        return np.concatenate([self.path(action[None], snapshot, site) for action in actions])
-
     def poses(
         self,
         actions: Float32Array,

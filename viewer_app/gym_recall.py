@@ -99,10 +99,9 @@ def _interventions(world: Walker, trace: Trace, step: int) -> Iterator[Callable[
     start = trace.settings_at(0).start
     if step == 0 and start is not None:
         yield lambda: world.place(start)
-    placed = [event.placed for event in trace.events if event.step == step and event.placed is not None]
-    for positions in placed:
+    for positions in trace.placed_at(step):
         yield lambda positions=positions: world.place(positions)  # type: ignore[misc]
-    if placed:
+    if any(event.step == step and event.placed is not None for event in trace.events):
         # Something moved and put back: its numbers, without and with what is derived from them.
         yield lambda: world.overwrite(trace.snapshot(step))
         yield world.derive

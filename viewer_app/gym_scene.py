@@ -142,10 +142,9 @@ def _are_observed(environment: Environment, targets: list[_Target]) -> bool:
     if environment.n_state != len(targets):
         return False
     rng = np.random.default_rng(1)
-    low, high = (np.clip(each, -1, 1) for each in environment.action_bounds)
     environment.reset(1)
-    for _ in range(3):
-        seen = environment.step(rng.uniform(low, high).astype(np.float32))
+    for action in environment.random_actions(rng, 3):
+        seen = environment.step(action)
     model = environment.model
     positions = [float(environment.data.qpos[model.jnt_qposadr[each.joint]]) for each in targets]
     told = [float(each) * target.scale + target.offset for each, target in zip(seen.state, targets, strict=True)]

@@ -169,8 +169,10 @@ class Twin:
             rolled = self._on_recent(actions, key[0], pushes)
         if rolled is None:
             rolled = self._go_on(key, actions, snapshot, pushes)
-        if rolled is not None and rolled.caveat:
-            self.caveat = rolled.caveat
+        if rolled is None or not rolled.marks:
+            # It ended where it was to begin.
+            return None
+        self.caveat = rolled.caveat or self.caveat
         return rolled
 
     def _on_recent(self, actions: Float32Array, mark: bytes, pushes: Pushes) -> Rolled | None:

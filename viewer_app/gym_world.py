@@ -328,11 +328,17 @@ class GymWorld:
         self._check(positions)
         self.settle()
         model, data = self.environment.model, self._data
+        before = self.numbers(), self.whole()
         for body, pose in positions.objects.items():
             put(model, data, body, pose)
         # dm_control begins a step with what was derived after the last one.
         mujoco.mj_forward(model, data)
-        self._seen = replace(self.environment.seen(), reward=self._seen.reward, success=self._seen.success)
+        try:
+            seen = self.environment.seen()
+        except WhiskersError:
+            self.become(*before)
+            raise
+        self._seen = replace(seen, reward=self._seen.reward, success=self._seen.success)
 
     def _check(self, positions: Positions) -> None:
         """

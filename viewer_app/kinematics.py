@@ -65,7 +65,7 @@ class Kinematics:
 
     def path_of_each(self, actions: Float32Array, snapshot: FloatArray, site: int | None = None) -> FloatArray:
         """As `path`, of rows that are alternatives for one control step: each starts from the snapshot."""
-        if self._scene.spec.action.kind != "end_effector":
+        if self._scene.spec.action.kind == "joints":
             return self.path(actions, snapshot, site)
         return np.concatenate([self.path(action[None], snapshot, site) for action in actions])
 

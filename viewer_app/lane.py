@@ -303,6 +303,14 @@ class Lane:
         if self.trace is not undo.trace or len(self.trace) != undo.step:
             self.fork(undo.trace.name, undo.step)
         self._undoes.pop()
+        # What was placed before it at the same step is in the branch too, and is put back there.
+        self._undoes = deque(
+            (
+                replace(each, trace=self.trace) if each.trace is undo.trace and each.step == undo.step else each
+                for each in self._undoes
+            ),
+            maxlen=_UNDOES,
+        )
         self.world.restore(undo.snapshot)
         self._world_changed(Event(len(self.trace), "undone", f"undone: {undo.words}"))
 

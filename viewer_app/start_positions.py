@@ -115,6 +115,6 @@ def _numbers(value: object, count: int, where: str, path: Path) -> list[float]:
 
 
 def _number(value: object, where: str, path: Path) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > _FARTHEST:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _FARTHEST:
         raise StartError(f"Start positions {path}: {where} must be a number, found {value!r}.")
     return float(value)

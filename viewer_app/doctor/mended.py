@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+import numpy as np
+
 from viewer_app.conversion import Conversion, conversion
 from viewer_app.doctor.facts import ACTION, STATE, CheckpointFacts, ProcessorStep, mapping_of
 from viewer_app.mends import Mends
@@ -14,6 +16,8 @@ from viewer_app.types import FloatArray, frozen
 
 _SPREADS = ("std",)
 """Statistics that an offset does not move."""
+_ENDS = (("min", "max"), ("q01", "q99"), ("q10", "q90"))
+"""Statistics of which the first is the lower one."""
 
 
 def as_mended(facts: CheckpointFacts, mends: Mends, scene: Scene) -> CheckpointFacts:
@@ -59,7 +63,13 @@ def _converted(
         for key in statistics.keys() & conversions.keys():
             by = conversions[key]
             fit = {name: value for name, value in statistics[key].items() if value.shape == by.place.shape}
-            statistics[key] = {**statistics[key], **{name: _moved(name, value, by) for name, value in fit.items()}}
+            moved = {name: _moved(name, value, by) for name, value in fit.items()}
+            for low, high in _ENDS:
+                if low in moved and high in moved:
+                    # Where the scene turns a joint round, its ends are exchanged.
+                    ends = np.stack([moved[low], moved[high]])
+                    moved |= {low: frozen(ends.min(axis=0)), high: frozen(ends.max(axis=0))}
+            statistics[key] = {**statistics[key], **moved}
         found.append(replace(step, statistics=None if step.statistics is None else MappingProxyType(statistics)))
     return tuple(found)
 

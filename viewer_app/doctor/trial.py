@@ -168,7 +168,10 @@ def _check_answers(answers: FloatArray, scene: Scene) -> Iterator[Finding]:
 def check_loaded(info: PolicyInfo) -> Iterator[Finding]:
     """Whether the model is what the weight file says."""
     if info.tensors_verified != info.tensors_in_file or not info.tensors_in_file:
-        evidence = f"Only {info.tensors_verified} of {info.tensors_in_file} tensors in the model are the file's."
+        evidence = (
+            f"Only {info.tensors_verified} of the file's {info.tensors_in_file} tensors were found in the model under "
+            "their names and are the file's."
+        )
         mend = "Open it with the LeRobot version that saved it."
         yield Finding("weights-unverified", "error", evidence, mend)
     else:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from viewer_app.conversion import conversion
 from viewer_app.doctor.facts import ACTION, STATE, CheckpointFacts
@@ -111,7 +110,9 @@ def _cure(noun: str, units: tuple[TrainedUnit, ...], seen: _Spread, ends: FloatA
             by = conversion(scene, unit, (), noun)
         except WhiskersError:
             continue
-        outside = np.maximum(by.to_scene(seen.high) - ends.max(axis=0), ends.min(axis=0) - by.to_scene(seen.low))
+        # A joint that is turned round by its unit has its ends exchanged.
+        moved = np.stack([by.to_scene(seen.low), by.to_scene(seen.high)])
+        outside = np.maximum(moved.max(axis=0) - ends.max(axis=0), ends.min(axis=0) - moved.min(axis=0))
         wrong = np.nan_to_num(outside / _span(ends), nan=-np.inf) > (_OUTSIDE_STATE if noun == "state" else BEYOND)
         if int(wrong.sum()) <= (0 if noun == "state" else 1):
             mends = Mends(state_unit=unit) if noun == "state" else Mends(action_unit=unit)
@@ -147,6 +148,9 @@ def _check_range(noun: str, seen: _Spread, ends: FloatArray, names: tuple[str, .
 
 def _check_layout(state: _Spread, action: _Spread, scene: Scene) -> Iterator[Finding]:
     """A joint is measured near where it is told to go, so both have much the same statistics."""
+    # Imported where it is needed: whoever only reads what a person wants mended waits for it otherwise.
+    from scipy.optimize import linear_sum_assignment
+
     scale = np.maximum(state.std[:, None], action.std[None, :]) + 1e-9  # (n, n), rows are the state's
     unlike = np.abs(state.mean[:, None] - action.mean[None, :]) / scale
     with np.errstate(divide="ignore"):

@@ -19,6 +19,9 @@ class Seat:
         self._unused: tuple[PolicyLoading, Policy] | None = None
         self._used: PolicyLoading | None = None
         self._raw: Policy | None = None
+        """What is in use, as it was loaded."""
+        self._raw_unused: Policy | None = None
+        """The same of what waits to be taken, which may yet be refused."""
         self.start = start
         """What was wished for the policy."""
 
@@ -72,14 +75,14 @@ class Seat:
         else:
             self.refuse()
             self._unused = (loading, found)
-            self._raw = found
+            self._raw_unused = found
         return found
 
     def take_again(self) -> Policy | None:
         """The policy in use, as it was loaded, to be offered in another form; None where there is none."""
         if self._used is None or self._loading is not None or self._unused is not None or self._raw is None:
             return None
-        self._unused = (self._used, self._raw)
+        self._unused, self._raw_unused = (self._used, self._raw), self._raw
         return self._raw
 
     def offer(self, policy: Policy) -> UsePolicy:
@@ -101,7 +104,7 @@ class Seat:
         (loading, policy), self._unused = self._unused, None
         if self._used is not None and self._used is not loading:
             self._used.close()
-        self._used = loading
+        self._used, self._raw = loading, self._raw_unused
         return policy
 
     def cancel_load(self) -> bool:

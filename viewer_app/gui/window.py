@@ -276,6 +276,7 @@ class Window:
         about 200 frames.
         """
         if settled and not self._settled:
+            gc.collect()
             gc.freeze()
         self._settled = settled
 
@@ -590,6 +591,9 @@ class Window:
             self._videos.end_recording(time.monotonic())
             self._desk.close()
             self._deck.close()
+            # The session that was closed is garbage now, and not to stay.
+            gc.unfreeze()
+            self._settled = False
             self._begin(opened)
         else:
             self._desk.load(opened, self._focus.lane)
